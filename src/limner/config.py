@@ -1,0 +1,556 @@
+"""The settings: one model, read once. Later sources win: the defaults, limner.toml, .env, the environment,
+the command line. A wrong setting is refused here, with its place and what would be accepted."""
+
+import difflib
+import io
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from limner.core.errors import SetupError
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "console", "json"]
+Kind = Literal["default", "limner.toml", ".env", "environment", "command line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number, from a number or from ASCII digits: `int("٣")` is 3 in Python, a typo here."""
+
+    low: int
+    high: int
+
+    @property
+    def accepts(self) -> str:
+        """For messages and the reference."""
+        return f"a whole number from {self.low} to {self.high}"
+
+    def read(self, value: object) -> int:
+        """The number meant. Raises ValueError."""
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+            value = int(value)
+        if type(value) is not int or not self.low <= value <= self.high:
+            raise ValueError(f"must be {self.accepts}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A length of time, from a number or from ASCII digits with at most one point."""
+
+    low: float
+    high: float
+
+    @property
+    def accepts(self) -> str:
+        """For messages and the reference."""
+        return f"a number of seconds from {self.low:g} to {self.high:g}"
+
+    def read(self, value: object) -> float:
+        """The seconds meant. Raises ValueError."""
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", value.strip()):
+            value = float(value)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
+            raise ValueError(f"must be {self.accepts}")
+        return float(value)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of text that matches `pattern`, stripped; `accepts` says it for people."""
+
+    pattern: str
+    accepts: str
+    lower: bool = False
+
+    def read(self, value: object) -> str:
+        """The stripped text. Raises ValueError."""
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        text = text.strip() if isinstance(text, str) else ""
+        text = text.lower() if self.lower else text
+        if not isinstance(value, str | SecretStr) or not re.fullmatch(self.pattern, text):
+            raise ValueError(f"must be {self.accepts}")
+        return text
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Lower-case names, from a list or from text with commas."""
+
+    accepts: str = "names separated by commas, for example openai,replicate"
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """The names, each once, in order. Raises ValueError."""
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise ValueError(f"must be {self.accepts}")
+        names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
+        if not all(re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) for name in names):
+            raise ValueError(f"must be {self.accepts}")
+        return names
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+
+def _folder(path: Path) -> Path:
+    if "\x00" in str(path) or not str(path).strip():
+        raise ValueError("must be the path of a folder")
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
+
+
+def _database(url: str) -> str:
+    if not url:
+        return url
+    path = url.removeprefix("sqlite:///")
+    if path == url or path.startswith(":memory:") or "?" in path or not path:
+        raise ValueError(
+            "this version keeps its journal in SQLite; give sqlite:///path/limner.db, or leave it empty"
+        )
+    return f"sqlite:///{_folder(Path(path))}"
+
+
+def _blobs(url: str) -> str:
+    path = url.removeprefix("file://")
+    if url in {"", "memory://"}:
+        return url
+    if "://" in path:
+        raise ValueError("this version keeps its pictures in a folder; give its path, or leave it empty")
+    return str(_folder(Path(path)))
+
+
+Secret = Annotated[SecretStr, Text(r"[\x21-\x7e]+", "one line of printable ASCII without blanks")]
+Address = Annotated[
+    str,
+    AfterValidator(lambda url: url.rstrip("/")),
+    Text(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "an address such as http://127.0.0.1:50053, or empty"),
+]
+_LEVELS = Text("debug|info|warning|error", "one of debug, info, warning, error", lower=True)
+_FORMATS = Text("auto|console|json", "one of auto, console, json", lower=True)
+_LATER = "Read and masked now; used when this vendor's provider arrives."
+
+
+class Settings(BaseModel):
+    """All of Limner's settings, checked. Reading them from files and the environment is `load`'s."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    home: Annotated[Path, AfterValidator(_folder)] = Field(
+        default_factory=lambda: platformdirs.user_data_path("limner"),
+        description="The folder that holds all state: journal, pictures, secrets. Made when missing.",
+    )
+    host: Annotated[str, Text(r"[A-Za-z0-9.:_%\[\]-]+", "a host name or an IP address")] = Field(
+        "127.0.0.1", description="The address `limner serve` listens at."
+    )
+    port: Annotated[int, Whole(1, 65535)] = Field(8003, description="The port `limner serve` listens at.")
+    public_url: Address = Field(
+        "",
+        description="What clients reach the server at, for links in answers. Empty: as the request said.",
+    )
+    database_url: Annotated[str, AfterValidator(_database)] = Field(
+        "", description="The journal: `sqlite:///path/to/file`. Empty: `limner.db` in the home folder."
+    )
+    blob_url: Annotated[str, AfterValidator(_blobs)] = Field(
+        "", description="The folder of the pictures; `memory://` forgets them. Empty: `storage` in the home."
+    )
+    engine_url: Address = Field(
+        "",
+        description="An engine that runs elsewhere. Empty: one is started with the server and ends with it.",
+    )
+    engine_token: Secret | None = Field(None, description="The token the engine at `engine_url` asks for.")
+    engine_threads: Annotated[int, Whole(1, 1024)] | None = Field(
+        None, description="Threads the started engine computes with. Unset: one per processor."
+    )
+    concurrency: Annotated[int, Whole(1, 1024)] = Field(
+        16, description="Jobs that run at once; others queue."
+    )
+    deadline_s: Annotated[float, Seconds(1, 86_400)] = Field(
+        600.0, description="Seconds a job may take from its acceptance, unless its request says otherwise."
+    )
+    lease_s: Annotated[float, Seconds(1, 3600)] = Field(
+        15.0, description="Seconds after which a job of a worker that died is taken up by another."
+    )
+    max_body_bytes: Annotated[int, Whole(1024, 1 << 30)] = Field(
+        1 << 20, description="Bytes a request's body may have."
+    )
+    breaker_failures: Annotated[int, Whole(1, 1000)] = Field(
+        5, description="Failures within the window that make a provider rest."
+    )
+    breaker_window_s: Annotated[float, Seconds(1, 86_400)] = Field(
+        600.0, description="Seconds failures count for, and that a provider then rests."
+    )
+    disabled_providers: Annotated[tuple[str, ...], Names()] = Field(
+        (), description="Providers that are never asked."
+    )
+    log_level: Annotated[LogLevel, _LEVELS] = Field(
+        "info", description="The least important line that is logged."
+    )
+    log_format: Annotated[LogFormat, _FORMATS] = Field(
+        "auto", description="How lines are logged. `auto`: coloured on a terminal, else JSON."
+    )
+    openai_api_key: Secret | None = Field(None, description=f"Key of OpenAI. {_LATER}")
+    together_api_key: Secret | None = Field(None, description=f"Key of Together. {_LATER}")
+    replicate_api_token: Secret | None = Field(None, description=f"Token of Replicate. {_LATER}")
+    gemini_api_key: Secret | None = Field(None, description=f"Key of Gemini. {_LATER}")
+    leonardo_api_key: Secret | None = Field(None, description=f"Key of Leonardo. {_LATER}")
+    runware_api_key: Secret | None = Field(None, description=f"Key of Runware. {_LATER}")
+    groq_api_key: Secret | None = Field(None, description=f"Key of Groq. {_LATER}")
+    huggingface_api_key: Secret | None = Field(None, description=f"Key of Hugging Face. {_LATER}")
+
+    @property
+    def database_path(self) -> Path:
+        """The journal's file."""
+        return (
+            Path(self.database_url.removeprefix("sqlite:///"))
+            if self.database_url
+            else self.home / "limner.db"
+        )
+
+    @property
+    def blobs(self) -> str:
+        """The folder of the pictures, or `memory://`."""
+        return self.blob_url or str(self.home / "storage")
+
+
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)
+_VENDOR_KEYS = {
+    name.upper(): name for name in Settings.model_fields if name in SECRETS and name != "engine_token"
+}
+ALIASES: dict[str, str] = {
+    "PORT": "port",
+    "DATABASE_URL": "database_url",
+    "LOCAL_STORAGE_PATH": "blob_url",
+    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": "breaker_failures",
+    "CIRCUIT_BREAKER_TIMEOUT_MS": "breaker_window_s",
+    **_VENDOR_KEYS,
+}
+"""Names that programs before Limner used; within one source the LIMNER_ name wins over them."""
+
+FLAGS: dict[str, str] = {
+    f"ENABLE_IMAGE_GENERATION_{vendor.upper()}": vendor
+    for vendor in ("openai", "together", "replicate", "gemini")
+}
+"""Flags that switch one provider off or on."""
+
+UNUSED = frozenset(
+    {
+        "OLLAMA_BASE_URL",
+        "OLLAMA_IMAGE_MODEL",
+        "GROQ_IMAGE_MODEL",
+        "HUGGINGFACE_IMAGE_MODEL",
+        "COMFYUI_URL",
+        "SUPABASE_URL",
+        "SUPABASE_ANON_KEY",
+        "SUPABASE_SERVICE_KEY",
+    }
+)
+"""Names that programs before Limner used and this version has no use for."""
+
+_ELSEWHERE = frozenset({"LIMNER_CONFIG", "LIMNER_DEBUG"})
+_KUBERNETES = re.compile(r"LIMNER_(SERVICE_(HOST|PORT.*)|PORT_[0-9]+_(TCP|UDP).*)")
+_BY_VARIABLE = {f"LIMNER_{name.upper()}": name for name in Settings.model_fields} | ALIASES
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a setting in force came from. `name` is its name there, `line` counts from 1."""
+
+    kind: Kind
+    name: str
+    path: Path | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "limner.toml" | ".env":
+                return f"{self.path}:{self.line}" if self.line else str(self.path)
+            case "environment":
+                return f"environment {self.name}"
+            case "command line":
+                return self.name
+            case "default":
+                return "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings in force, where each came from, and what was seen and not used (name to reason)."""
+
+    settings: Settings
+    sources: Mapping[str, Source]
+    unused: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One value as it was written."""
+
+    field: str
+    value: object
+    source: Source
+
+    def complaint(self, why: str) -> str:
+        """One line: the place, the name, the value (masked where it is secret) and what is accepted."""
+        shown = "********" if self.field in SECRETS else _masked(self.value)
+        match self.source.kind:
+            case "environment":
+                return f"{self.source.name}={shown}: {why}"
+            case ".env":
+                return f"{self.source}: {self.source.name}={shown}: {why}"
+            case "command line":
+                return f"{self.source.name} {shown}: {why}"
+            case "limner.toml" | "default":
+                quoted = f'"{shown}"' if isinstance(self.value, str) and self.field not in SECRETS else shown
+                return f"{self.source}: {self.source.name} = {quoted}: {why}"
+
+
+def load(
+    *,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Loaded:
+    """Read all sources. `overrides` maps field to the command line's value; None means not given there.
+
+    Raises SetupError that lists every wrong setting, one line each.
+    """
+    here = _current() if cwd is None else cwd
+    reading = _Reading(here, os.environ if environ is None else environ)
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    dotenv = reading.dotenv()
+    for layer in (reading.toml(dotenv, given), reading.from_dotenv(dotenv), reading.from_environ()):
+        reading.take(layer)
+    reading.take(
+        _Given(name, value, Source("command line", "--" + name.replace("_", "-")))
+        for name, value in given.items()
+    )
+    return reading.finish()
+
+
+class _Reading:
+    """One pass over the sources; what is wrong is collected, so that all of it is said at once."""
+
+    def __init__(self, here: Path, environ: Mapping[str, str]) -> None:
+        self.here = here
+        self.environ = environ
+        self.taken: dict[str, _Given] = {}
+        self.wrong: list[str] = []
+        self.unused: dict[str, str] = {}
+
+    def take(self, layer: Iterable[_Given]) -> None:
+        self.taken.update((given.field, given) for given in layer)
+
+    def finish(self) -> Loaded:
+        try:
+            settings = Settings.model_validate({name: given.value for name, given in self.taken.items()})
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                why = str(fault.get("ctx", {}).get("error") or fault["msg"].lower())
+                self.wrong.append(self.taken[str(fault["loc"][0])].complaint(why))
+            raise SetupError("\n".join(self.wrong)) from None
+        if self.wrong:
+            raise SetupError("\n".join(self.wrong))
+        default = {name: Source("default", name) for name in Settings.model_fields}
+        return Loaded(
+            settings, default | {name: given.source for name, given in self.taken.items()}, self.unused
+        )
+
+    def dotenv(self) -> dict[str, tuple[str, Source]]:
+        path = self.here / ".env"
+        if not path.is_file():
+            return {}
+        found: dict[str, tuple[str, Source]] = {}
+        for binding in parse_stream(io.StringIO(_text(path))):
+            written = binding.original.string
+            line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
+            place = Source(".env", binding.key or "", self._shown(path), line)
+            if binding.error and "LIMNER_" in written:
+                self.wrong.append(f"{place}: {written.strip()[:60]!r} cannot be read; write NAME=value")
+            if binding.key and binding.value is not None:
+                known = {**self.environ, **{name: value for name, (value, _) in found.items()}}
+                value = "".join(atom.resolve(known) for atom in parse_variables(binding.value))
+                found[binding.key] = (value, place)
+        return found
+
+    def from_dotenv(self, dotenv: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
+        return self._variables(dotenv)
+
+    def from_environ(self) -> Iterator[_Given]:
+        return self._variables(
+            {name: (value, Source("environment", name)) for name, value in self.environ.items()}
+        )
+
+    def _variables(self, written: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
+        """What one source of variables says, least important first: flags, old names, LIMNER_ names."""
+        yield from self._flags(
+            {name: written[name] for name in FLAGS if name in written and written[name][0]}
+        )
+        for name in sorted(written, key=lambda name: name.startswith("LIMNER_")):
+            value, source = written[name]
+            if not value:
+                continue  # `NAME=` is how compose files leave a variable unset
+            if field := _BY_VARIABLE.get(name):
+                yield from self._variable(_Given(field, value, source))
+            elif name in UNUSED:
+                self.unused[name] = "this version has no use for it"
+            elif name.startswith("LIMNER_") and name not in _ELSEWHERE and not _KUBERNETES.fullmatch(name):
+                prefix = f"{source}: " if source.kind == ".env" else ""
+                self.wrong.append(f"{prefix}{name} is not a setting of Limner{_nearest(name, _BY_VARIABLE)}")
+
+    def _variable(self, given: _Given) -> Iterator[_Given]:
+        text = str(given.value)
+        match given.source.name:
+            case "DATABASE_URL" if not text.startswith("sqlite:"):
+                self.unused["DATABASE_URL"] = (
+                    "it is no SQLite file, so it is taken to be meant for another program"
+                )
+            case "LIMNER_PORT" if re.match(r"(tcp|udp)://", text):
+                self.unused["LIMNER_PORT"] = "Kubernetes sets it for a service named limner"
+            case "CIRCUIT_BREAKER_TIMEOUT_MS":
+                try:
+                    milliseconds = Whole(1000, 86_400_000).read(text)
+                except ValueError as error:
+                    self.wrong.append(given.complaint(f"{error} (milliseconds)"))
+                else:
+                    yield _Given(given.field, milliseconds / 1000, given.source)
+            case _:
+                yield given
+
+    def _flags(self, flags: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
+        before = self.taken.get("disabled_providers")
+        off = list(before.value) if before and isinstance(before.value, list | tuple) else []
+        for name, (value, source) in flags.items():
+            match value.strip().lower():
+                case "true" | "1" | "yes" | "on":
+                    off = [vendor for vendor in off if vendor != FLAGS[name]]
+                case "false" | "0" | "no" | "off":
+                    off.append(FLAGS[name])
+                case _:
+                    self.wrong.append(
+                        _Given("disabled_providers", value, source).complaint("must be true or false")
+                    )
+            yield _Given("disabled_providers", tuple(off), source)
+
+    def toml(
+        self, dotenv: Mapping[str, tuple[str, Source]], overrides: Mapping[str, object]
+    ) -> Iterator[_Given]:
+        path = self._toml_path(dotenv, overrides)
+        if path is None:
+            return
+        text, shown = _text(path), self._shown(path)
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SetupError(_toml_complaint(shown, text, error)) from None
+        for name, value in table.items():
+            source = Source("limner.toml", name, shown, _line_of(name, text))
+            if name in Settings.model_fields:
+                yield _Given(name, value, source)
+            else:
+                self.wrong.append(
+                    f"{source}: {name!r} is not a setting of Limner{_nearest(name, Settings.model_fields)}"
+                )
+
+    def _toml_path(
+        self, dotenv: Mapping[str, tuple[str, Source]], overrides: Mapping[str, object]
+    ) -> Path | None:
+        def variable(name: str) -> str:
+            return self.environ.get(name) or (dotenv[name][0] if name in dotenv else "")
+
+        if named := variable("LIMNER_CONFIG"):
+            path = self.here / Path(named).expanduser()
+            if not path.is_file():
+                raise SetupError(f"LIMNER_CONFIG={named}: there is no such file")
+            return path
+        home = Path(
+            str(overrides.get("home") or variable("LIMNER_HOME") or platformdirs.user_data_path("limner"))
+        )
+        candidates = (self.here / "limner.toml", self.here / home.expanduser() / "limner.toml")
+        return next((path for path in candidates if path.is_file()), None)
+
+    def _shown(self, path: Path) -> Path:
+        return path.relative_to(self.here) if path.is_relative_to(self.here) else path
+
+
+def _current() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SetupError("the current folder no longer exists; go to another one") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def _line_of(name: str, text: str) -> int | None:
+    """Where a top-level key or table stands; tomllib does not tell."""
+    key = re.compile(rf"""\s*\[*\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if key.match(line)), None)
+
+
+def _toml_complaint(shown: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
+    line = place[1] if place and place[1] else str(len(text.splitlines()))
+    what = str(error).partition(" (at ")[0]
+    column = f" at column {place[2]}" if place and place[2] else ""
+    return f'{shown}:{line}: {what}{column}; write one `name = value` per line, text in "quotes"'
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else "; `limner config` lists them all"
+
+
+def _masked(value: object) -> str:
+    """The value as one short line, without the password an address may carry."""
+    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:********@", str(value))
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Every setting as plain JSON, secrets masked: what people and logs may see."""
+    return {
+        name: _masked(value) if isinstance(value, str) else value
+        for name, value in settings.model_dump(mode="json").items()
+    }

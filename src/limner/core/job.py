@@ -1,0 +1,144 @@
+"""An accepted request, from `queued` to an end, and the pictures and receipt it leaves."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from limner.core.money import FREE, Usd
+from limner.core.quote import Note, PassedOver
+from limner.core.request import Format, GenerateRequest
+
+JobState = Literal[
+    "queued", "running", "waiting", "storing", "needs_confirmation", "succeeded", "failed", "canceled"
+]
+AttemptState = Literal["submitting", "accepted", "answered", "settled", "refused", "unknown", "written_off"]
+How = Literal["direct", "resumed", "list", "webhook", "same-key", "person"]
+"""How the outcome of an attempt was learnt."""
+
+FINAL: frozenset[JobState] = frozenset({"succeeded", "failed", "canceled"})
+
+
+class Recipe(BaseModel):
+    """All that is needed to make the picture again. Holds no time and no job id, so that the same
+    recipe gives the same file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    limner: str
+    """Version of Limner that made the picture."""
+    prompt: str
+    """As the caller wrote it."""
+    request: GenerateRequest
+    """As sent: size, steps, guidance and seed are set; `seed` is this picture's own."""
+    provider: str
+    model: str
+    engine: str | None = None
+    """Version of the model or engine, when the provider tells."""
+    parents: tuple[str, ...] = ()
+
+
+class Artifact(BaseModel):
+    """One finished picture: bytes by digest, with its recipe. Its address is unguessable and needs no key."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    job_id: str
+    index: int
+    digest: str
+    """SHA-256 of the file, hex."""
+    size_bytes: int
+    width: int
+    height: int
+    format: Format
+    seed: int | None
+    project: str
+    provider: str
+    model: str
+    file: str
+    """Name under `storage/images/{project}/{provider}/`."""
+    created_at: float
+    """Unix seconds."""
+    recipe: Recipe
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy cannot type a decorator over a property
+    @property
+    def path(self) -> str:
+        """Where every door serves the file."""
+        return f"/storage/images/{self.project}/{self.provider}/{self.file}"
+
+
+class Failure(BaseModel):
+    """Why a job or an attempt did not end well."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    details: dict[str, str] = {}
+
+
+class Attempt(BaseModel):
+    """One order at one target, as the receipt shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int
+    """1 for the first."""
+    state: AttemptState
+    provider: str
+    account: str
+    model: str
+    why: str
+    """Why this target was asked: `first choice`, `fallback: ...`, `again: ...`."""
+    how: How
+    price_usd: Usd | None
+    """Reserved until settled, then what it really cost."""
+    submitted_at: float
+    error: Failure | None = None
+
+
+def cost_usd(attempts: Iterable[Attempt]) -> Decimal | None:
+    """What was charged, or must be counted as charged, for all attempts; None when that is not known."""
+    charged = [one.price_usd for one in attempts if one.state in ("answered", "settled", "unknown")]
+    known = [price for price in charged if price is not None]
+    return sum(known, FREE) if charged and len(known) == len(charged) else None
+
+
+class Receipt(BaseModel):
+    """What every answer carries: each attempt, what it cost, what was changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempts: tuple[Attempt, ...] = ()
+    cost_usd: Usd | None = None
+    notes: tuple[Note, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    seconds: float | None = None
+    """From acceptance to the end."""
+
+
+class Job(BaseModel):
+    """The row is the truth; progress is published, not stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    state: JobState
+    request: GenerateRequest
+    created_at: float
+    """Unix seconds, like the next two."""
+    started_at: float | None = None
+    finished_at: float | None = None
+    tries: int = 0
+    cancel_requested: bool = False
+    images: tuple[Artifact, ...] = ()
+    error: Failure | None = None
+    receipt: Receipt = Receipt()
+
+    @property
+    def final(self) -> bool:
+        """True when nothing will change any more."""
+        return self.state in FINAL

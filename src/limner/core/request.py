@@ -1,0 +1,138 @@
+"""What the caller wants, in one shape for every door and every provider."""
+
+import hashlib
+from decimal import Decimal
+from typing import Annotated, Literal, Self, TypedDict
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+MAX_PROMPT = 10_000
+MAX_SIDE = 4096
+MAX_COUNT = 10
+MAX_SEED = 2**63 - 1
+
+Operation = Literal["generate"]
+Tier = Literal["fast", "standard", "high", "ultra"]
+Preset = Literal["fast", "standard", "quality", "ultra"]
+Format = Literal["png", "jpeg", "webp"]
+RoutePolicy = Literal["local-first", "cheapest", "fastest", "listed"]
+
+MIME: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+EXTENSION: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+
+
+def clean_text(text: str) -> str:
+    """Refuse what no model can read and no database can hold: NUL bytes and lone surrogates."""
+    if "\x00" in text:
+        raise ValueError(f"holds a NUL byte at position {text.index(chr(0))}; remove it")
+    for position, char in enumerate(text):
+        if "\ud800" <= char <= "\udfff":
+            raise ValueError(
+                f"is not valid Unicode at position {position} (a lone surrogate); send UTF-8 text"
+            )
+    return text
+
+
+def clean_prompt(text: str) -> str:
+    """A prompt says something: at least one visible character, and at most 10,000 in all."""
+    if len(text) > MAX_PROMPT:
+        raise ValueError(f"is {len(text):,} characters long; at most {MAX_PROMPT:,} are accepted")
+    clean_text(text)
+    if not any(char.isprintable() and not char.isspace() for char in text):
+        raise ValueError("is empty; say what the picture shows")
+    return text
+
+
+def clean_negative(text: str) -> str:
+    """Like a prompt, but it may be empty."""
+    if len(text) > MAX_PROMPT:
+        raise ValueError(f"is {len(text):,} characters long; at most {MAX_PROMPT:,} are accepted")
+    return clean_text(text)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
+ProjectName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+
+
+class Policy(BaseModel):
+    """How the caller wants to be served, and how far the price and the picture may bend."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prefer: RoutePolicy = "local-first"
+    fallback: bool = True
+    strict: bool = False
+    """Refuse instead of bending a size, seed or style."""
+    max_cost_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    deadline_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """Seconds from acceptance; None uses the server's default."""
+
+
+class GenerateRequest(BaseModel):
+    """One order. Sizes are pixels; what is None is chosen by the preset or the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: Annotated[str, AfterValidator(clean_prompt)]
+    negative_prompt: Annotated[str, AfterValidator(clean_negative)] | None = None
+    operation: Operation = "generate"
+    model: Name | None = None
+    provider: Name | None = None
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
+    width: Side | None = None
+    height: Side | None = None
+    steps: Annotated[int, Field(ge=1, le=100)] | None = None
+    guidance_scale: Annotated[float, Field(ge=1, le=30, allow_inf_nan=False)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    """Picture i of several uses seed + i. None: drawn at acceptance and recorded."""
+    style: Name | None = None
+    quality: Preset | None = None
+    format: Format = "png"
+    compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    """JPEG and WebP: 100 keeps most detail. Ignored for PNG, which loses nothing."""
+    partial_images: Annotated[int, Field(ge=0, le=3)] = 0
+    """How many previews the caller wants to see on the way."""
+    project: ProjectName = "default"
+    user: Name | None = None
+    policy: Policy = Policy()
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            given, missing = ("width", "height") if self.height is None else ("height", "width")
+            raise ValueError(f"{given} was given without {missing}; give both or neither")
+        if self.seed is not None and self.seed + self.count - 1 > MAX_SEED:
+            raise ValueError(f"seed {self.seed} is too large for {self.count} pictures; at most {MAX_SEED}")
+        return self
+
+    @property
+    def size(self) -> "tuple[int, int] | None":
+        """(width, height) in pixels when both are known."""
+        return (self.width, self.height) if self.width and self.height else None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical form: equal requests have equal fingerprints on every door."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class RequestFields(TypedDict, total=False):
+    """The fields of `GenerateRequest` as keyword arguments, for callers that write them out."""
+
+    negative_prompt: str | None
+    model: str | None
+    provider: str | None
+    count: int
+    width: int | None
+    height: int | None
+    steps: int | None
+    guidance_scale: float | None
+    seed: int | None
+    style: str | None
+    quality: Preset | None
+    format: Format
+    compression: int | None
+    partial_images: int
+    project: str
+    user: str | None
+    policy: Policy

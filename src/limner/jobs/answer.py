@@ -1,0 +1,49 @@
+"""A vendor's answer as one blob, so that what was bought is kept whole and at once.
+
+Layout: 4 bytes big-endian length of the head, the head as JSON, then the pictures one after the other.
+"""
+
+import struct
+
+from pydantic import BaseModel, ValidationError
+
+from limner.core.errors import Malformed
+from limner.providers.base import Done
+
+_LENGTH = struct.Struct(">I")
+
+
+class _Head(BaseModel):
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...] = ()
+    cost_usd: str | None = None
+    engine: str | None = None
+
+
+def pack(done: Done) -> bytes:
+    """The answer's bytes."""
+    head = _Head(
+        sizes=tuple(len(image) for image in done.images),
+        seeds=done.seeds,
+        cost_usd=done.cost_usd,
+        engine=done.engine,
+    )
+    text = head.model_dump_json().encode()
+    return b"".join((_LENGTH.pack(len(text)), text, *done.images))
+
+
+def unpack(data: bytes) -> Done:
+    """The answer from its bytes. Raises `Malformed` when they are not one."""
+    try:
+        (length,) = _LENGTH.unpack_from(data)
+        start = _LENGTH.size + length
+        head = _Head.model_validate_json(data[_LENGTH.size : start])
+    except (struct.error, ValidationError) as error:
+        raise Malformed(f"a kept answer cannot be read: {error}") from error
+    images = []
+    for size in head.sizes:
+        images.append(data[start : start + size])
+        start += size
+    if start != len(data):
+        raise Malformed(f"a kept answer has {len(data)} bytes where its head says {start}")
+    return Done(tuple(images), head.seeds, head.cost_usd, head.engine)

@@ -1,0 +1,26 @@
+"""Writing what must not be lost while the disk or database is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from limner.core.errors import StorageError
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 5.0
+
+
+async def steadily(act: Callable[[], Awaitable[T]], what: str) -> T:
+    """Repeat `act` until the storage takes it; what it holds stays in memory meanwhile."""
+    wait = _FIRST_WAIT_S
+    while True:
+        try:
+            return await act()
+        except StorageError as error:
+            _log.error("storage refuses, trying again", what=what, error=str(error), wait_s=wait)
+            await asyncio.sleep(wait)
+            wait = min(_LONGEST_WAIT_S, wait * 2)

@@ -1,0 +1,69 @@
+"""Walk one route: the targets in order, each tried once, until one answers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from limner.core.errors import Exhausted, ProviderError
+from limner.core.quote import Target
+from limner.core.request import GenerateRequest
+from limner.jobs.reconcile import may_fall_back, may_repeat
+from limner.providers.base import Done
+from limner.store.rows import OpenAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """An answer, and the attempt it belongs to."""
+
+    attempt: OpenAttempt
+    done: Done
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Every target that was asked, with what it said."""
+
+    said: tuple[tuple[Target, ProviderError], ...]
+
+    @property
+    def repeatable(self) -> bool:
+        """True when one of the targets may be asked again later."""
+        return any(may_repeat(error, target) for target, error in self.said)
+
+    @property
+    def free(self) -> bool:
+        """True when all that may be asked again costs nothing: then only the deadline limits the tries."""
+        return all(target.free for target, error in self.said if may_repeat(error, target))
+
+    @property
+    def error(self) -> ProviderError:
+        """The one error, or `Exhausted` with a line per target."""
+        if len(self.said) == 1:
+            return self.said[0][1]
+        failures = {target.name: str(error) for target, error in self.said}
+        return Exhausted("; ".join(f"{name}: {said}" for name, said in failures.items()), failures)
+
+    @property
+    def after_s(self) -> float:
+        """The longest wait that anybody asked for, seconds."""
+        return max((getattr(error, "after_s", 0.0) for _, error in self.said), default=0.0)
+
+
+Place = Callable[[Target, str], Awaitable[Bought]]
+"""Place one order at a target; the text says why there."""
+
+
+async def walk(targets: Sequence[Target], request: GenerateRequest, place: Place) -> Bought | Failures:
+    """The first answer, or what everybody said. Goes on only where the last error and the policy allow it."""
+    said: list[tuple[Target, ProviderError]] = []
+    why = "first choice"
+    rest = list(targets)
+    while rest:
+        target = rest.pop(0)
+        try:
+            return await place(target, why)
+        except ProviderError as error:
+            said.append((target, error))
+            why = f"fallback: {target.name}: {error.code}"
+            rest = [following for following in rest if may_fall_back(error, following, request)]
+    return Failures(tuple(said))

@@ -1,0 +1,1 @@
+"""One file per vendor. See `base` for what each must say."""

@@ -1,0 +1,32 @@
+"""Which providers there are: every module of this package that defines one, and installed plugins."""
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from inspect import isabstract
+
+from limner import providers
+from limner.providers.base import Provider
+
+ENTRY_POINTS = "limner.providers"
+
+
+def installed() -> dict[str, type[Provider]]:
+    """Provider classes by name; a plugin may not take a shipped provider's name."""
+    found = {kind.name: kind for kind in _plugins()}
+    return found | {kind.name: kind for kind in _shipped()}
+
+
+def _shipped() -> Iterator[type[Provider]]:
+    for module in pkgutil.iter_modules(providers.__path__):
+        if module.name in ("base", "find"):
+            continue
+        for value in vars(import_module(f"limner.providers.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, Provider) and not isabstract(value):
+                yield value
+
+
+def _plugins() -> Iterator[type[Provider]]:
+    for entry in entry_points(group=ENTRY_POINTS):
+        yield entry.load()

@@ -1,0 +1,1 @@
+"""Who serves, in what order. Pure: time and state are arguments."""

@@ -1,0 +1,15 @@
+"""One set of credentials at a provider, as the planner sees it now."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Availability in three layers: configured, switched on, breaker closed."""
+
+    provider: str
+    name: str
+    obstacle: str | None = None
+    """Why it cannot be used now, None when it can."""
+    local: bool = False
+    """True when it runs on the user's own machines."""

@@ -1,0 +1,41 @@
+"""What is known of each account's health: breakers and rests. `now` is an argument, on a monotonic clock."""
+
+from limner.core.errors import ProviderError, RateLimited
+from limner.router.breaker import Breaker
+
+_UNAUTHORIZED_REST_S = 300.0
+
+
+class Pulse:
+    """Told of every outcome; says why an account may not be used."""
+
+    def __init__(self, threshold: int, window_s: float) -> None:
+        self._closed = Breaker(threshold, window_s)
+        self._breakers: dict[str, Breaker] = {}
+        self._rests: dict[str, tuple[float, str]] = {}
+
+    def obstacle(self, account: str, now: float) -> str | None:
+        """Why the account may not be used at `now`, None when it may."""
+        until, reason = self._rests.get(account, (0.0, ""))
+        if now < until:
+            return f"rests for {until - now:.0f} s: {reason}"
+        breaker = self._breakers.get(account, self._closed)
+        return None if breaker.admits(now) else f"Circuit breaker OPEN for {account}"
+
+    def failed(self, account: str, error: ProviderError, now: float) -> None:
+        """An order failed at the account."""
+        if error.rests:
+            rest_s = error.after_s if isinstance(error, RateLimited) else _UNAUTHORIZED_REST_S
+            self._rests[account] = (now + rest_s, str(error))
+        if error.trips:
+            self._breakers[account] = self._breakers.get(account, self._closed).failed(now)
+
+    def ordered(self, account: str, now: float) -> None:
+        """An order is being placed: in the half-open state it is the one probe."""
+        if account in self._breakers:
+            self._breakers[account] = self._breakers[account].probe(now)
+
+    def succeeded(self, account: str) -> None:
+        """An order ended well at the account."""
+        self._breakers.pop(account, None)
+        self._rests.pop(account, None)

@@ -1,0 +1,1 @@
+"""The database: jobs, attempts, events, artifacts, ledger. Each method is one transaction."""

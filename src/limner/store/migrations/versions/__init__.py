@@ -1,0 +1,1 @@
+"""Named `<revision>_<what>.py`; revisions sort by name."""

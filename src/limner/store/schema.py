@@ -1,0 +1,155 @@
+"""The tables. Times are Unix seconds, money is whole micro-dollars, JSON is text written by pydantic."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+OPEN_STATES = ("queued", "running", "waiting", "storing")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("client_key", String(255)),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("lease_owner", String(64)),
+    Column("lease_until", Double, nullable=False, server_default="0"),
+    Column("lease_epoch", Integer, nullable=False, server_default="0"),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("deadline_s", Double, nullable=False),
+    Column("notes", Text, nullable=False, server_default="[]"),
+    Column("passed_over", Text, nullable=False, server_default="[]"),
+    Column("error", Text),
+    UniqueConstraint("tenant", "client_key", name="uq_jobs_client_key"),
+)
+Index("ix_jobs_project", jobs.c.project, jobs.c.id)
+# The claim looks at open jobs only; finished ones never slow it down.
+_open = text("state IN ('queued', 'running', 'waiting', 'storing')")
+Index("ix_jobs_open", jobs.c.priority, jobs.c.id, sqlite_where=_open, postgresql_where=_open)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(48), primary_key=True),
+    Column("job_id", String(36), ForeignKey("jobs.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("how", String(20), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("ticket", Text),
+    Column("price_reserved", BigInteger),
+    Column("price_actual", BigInteger),
+    Column("submitted_at", Double, nullable=False),
+    Column("deadline_at", Double, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("error", Text),
+    UniqueConstraint("job_id", "n", name="uq_attempts_job_n"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("type", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("message", Text),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("job_id", String(36), ForeignKey("jobs.id"), nullable=False),
+    Column("attempt_id", String(48), ForeignKey("attempts.id"), nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("seed", BigInteger),
+    Column("project", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("file", String(80), nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("job_id", "idx", name="uq_artifacts_job_idx"),
+    UniqueConstraint("project", "provider", "file", name="uq_artifacts_place"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("job_id", String(36), ForeignKey("jobs.id"), nullable=False),
+    Column("attempt_id", String(48), ForeignKey("attempts.id"), nullable=False, index=True),
+    Column("kind", String(8), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+
+class clock(GenericFunction[float]):  # noqa: N801 - an SQL function is written like one
+    """The database's own clock in Unix seconds: leases never depend on a worker's."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(clock, "sqlite")
+def _sqlite_clock(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401 - SQLAlchemy's hook
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(clock, "postgresql")
+def _postgres_clock(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401 - SQLAlchemy's hook
+    return "extract(epoch from clock_timestamp())"
+
+
+def tables(connection: Connection) -> set[str]:
+    """Names of the tables that exist."""
+    return set(connection.dialect.get_table_names(connection))
