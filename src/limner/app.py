@@ -16,7 +16,7 @@ from limner.blobs.store import Blobs
 from limner.catalog.load import shipped, words
 from limner.catalog.model import Model
 from limner.config import Settings, load
-from limner.core.errors import InvalidRequest, LimnerError, SetupError
+from limner.core.errors import InvalidRequest, LimnerError, NoRoute, ProviderError, SetupError
 from limner.core.events import Ended, JobEvent, Message
 from limner.core.ids import uuid7
 from limner.core.job import Artifact, Job, JobState, Receipt
@@ -24,6 +24,7 @@ from limner.core.quote import Alternative, Quote, Route, Target
 from limner.core.request import GenerateRequest, RequestFields
 from limner.imaging.thumbnail import thumbnail
 from limner.jobs.hub import Hub
+from limner.jobs.janitor import Janitor
 from limner.jobs.run import Means
 from limner.jobs.worker import Worker
 from limner.providers.base import Provider
@@ -93,7 +94,7 @@ class Limner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running = None
-        await self._stack.__aexit__(kind, error, trace)
+        await self._stack.aclose()  # what the block raised is the caller's and stays as it is
 
     # -- the verbs ---------------------------------------------------------------------------------------
 
@@ -130,7 +131,7 @@ class Limner:
         `key` is an idempotency key of the caller `by`: the same key and request give the first job again.
         Raises `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`: nothing was bought.
         """
-        return await self._accept(_as_request(request, fields), key, by, uuid7())
+        return await self._accepted(_as_request(request, fields), key, by, uuid7())
 
     async def draw(
         self,
@@ -146,7 +147,7 @@ class Limner:
         """
         identity = uuid7()
         with self._now.hub.subscribe(identity) as messages:
-            job = await self._accept(_as_request(request, fields), key, by, identity)
+            job = await self._accepted(_as_request(request, fields), key, by, identity)
             if job.id == identity:
                 while not isinstance(message := await messages.next(), Ended):
                     pass
@@ -199,6 +200,8 @@ class Limner:
         job = await self._now.store.request_cancel(job_id, time.time())
         self._now.worker.stop_order(job_id)
         if job.state == "canceled":
+            for event in await self._now.store.events(job_id, 0):
+                self._now.hub.publish(job_id, event)  # watchers drop those they have seen
             self._now.hub.publish(job_id, Ended(job))
         self._now.worker.wake()
         return job
@@ -249,6 +252,8 @@ class Limner:
         """Why this process cannot serve now; empty when it can."""
         obstacles = [account.obstacle for account in self._accounts()]
         reasons = [one for one in obstacles if one] if all(obstacles) else []
+        if not obstacles:
+            reasons.append("no provider is switched on; see the setting disabled_providers")
         try:
             await self._now.store.open_jobs()
             await self._now.blobs.probe()
@@ -274,8 +279,11 @@ class Limner:
         store = await stack.enter_async_context(_store(settings))
         blobs = Blobs(settings.blob_url or str(settings.home / "storage"))
         await blobs.probe()
+        wires = await self._wires(stack)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        wires = await self._wires(stack, tasks)
+        if self._supervisor is not None:
+            self._supervisor.start(tasks)
+            stack.push_async_callback(self._supervisor.stop)
         hub = Hub()
         means = Means(
             store=store,
@@ -283,25 +291,29 @@ class Limner:
             hub=hub,
             pulse=Pulse(settings.breaker_failures, settings.breaker_window_s),
             plan=self._plan,
-            provider=lambda target: wires[target.provider],
+            provider=lambda target: _provider(wires, target),
             version=self.version,
         )
         worker = Worker(means, concurrency=settings.concurrency, lease_s=settings.lease_s)
         worker.start(tasks)
         stack.push_async_callback(worker.stop)
-        return _Running(lock=lock, store=store, blobs=blobs, hub=hub, worker=worker, means=means, wires=wires)
+        tidying = tasks.create_task(Janitor(store, blobs).work(), name="janitor")
+        stack.callback(tidying.cancel)
+        return _Running(
+            lock=lock, store=store, blobs=blobs, hub=hub, worker=worker, means=means, wires=wires, tasks=tasks
+        )
 
-    async def _wires(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> dict[str, Provider]:
+    async def _wires(self, stack: AsyncExitStack) -> dict[str, Provider]:
         http = await stack.enter_async_context(session())
         made = {}
         for name, kind in self._kinds.items():
             url, key = kind.base_url, ""
             if name == "local":
-                url, key = await self._engine(stack, tasks)
+                url, key = self._engine(stack)
             made[name] = kind(Wire(http, url, kind.auth(key), classify=kind.classify))
         return made
 
-    async def _engine(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[str, str]:
+    def _engine(self, stack: AsyncExitStack) -> tuple[str, str]:
         """Address and key of the engine: the one that is set, or a child of ours."""
         settings = self.settings
         if settings.engine_url:
@@ -310,8 +322,7 @@ class Limner:
                 settings.engine_token.get_secret_value() if settings.engine_token else "",
             )
         self._supervisor = Supervisor(threads=settings.engine_threads)
-        self._supervisor.start(tasks)
-        stack.push_async_callback(self._supervisor.stop)
+        stack.push_async_callback(self._supervisor.stop)  # also when what follows cannot be built
         return self._supervisor.url, self._supervisor.token
 
     def _accounts(self) -> list[Account]:
@@ -333,8 +344,11 @@ class Limner:
         provider = self._now.wires[account.provider]
         reason = account.obstacle
         if reason is None:
-            health = await provider.probe()
-            reason = None if health.ok else health.reason
+            try:
+                health = await provider.probe()
+                reason = None if health.ok else health.reason
+            except ProviderError as error:
+                reason = str(error)
         return ProviderStatus(
             name=account.provider,
             available=reason is None,
@@ -343,13 +357,36 @@ class Limner:
             address=provider.wire.address,
         )
 
+    async def _accepted(self, request: GenerateRequest, key: str | None, by: str, identity: str) -> Job:
+        """Accept in a task of our own: a caller who leaves meanwhile must not leave a job that nobody runs."""
+        answer: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+
+        async def accept() -> None:
+            try:
+                job = await self._accept(request, key, by, identity)
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the caller
+                if not answer.done():
+                    answer.set_exception(error)
+            else:
+                if not answer.done():
+                    answer.set_result(job)
+
+        self._now.tasks.create_task(accept())
+        return await answer
+
     async def _accept(self, request: GenerateRequest, key: str | None, by: str, identity: str) -> Job:
         """Write the job; with a free slot its first order goes into the same commit and starts at once."""
         now = self._now
         seeded = request
         if request.seed is None:
             seeded = request.model_copy(update={"seed": secrets.randbelow(_RANDOM_SEEDS - request.count)})
-        route = self._plan(seeded)
+        try:
+            route = self._plan(seeded)
+        except LimnerError:
+            earlier = None if key is None else await now.store.earlier(by, key, request.fingerprint())
+            if earlier is None:
+                raise
+            return earlier
         at = time.time()
         deadline_s = request.policy.deadline_s or self.settings.deadline_s
         job = Job(
@@ -363,7 +400,8 @@ class Limner:
         new = NewJob(job, tenant=by, client_key=key, fingerprint=request.fingerprint(), deadline_s=deadline_s)
         if not now.worker.reserve():
             earlier = await now.store.enqueue(new, [queued])
-            now.hub.publish(identity, queued)
+            if earlier is None:
+                now.hub.publish(identity, queued)
             now.worker.wake()
             return earlier or job
         taken = False
@@ -404,6 +442,7 @@ class _Running:
     worker: Worker
     means: Means
     wires: dict[str, Provider]
+    tasks: asyncio.TaskGroup
 
 
 @asynccontextmanager
@@ -417,6 +456,12 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
         yield store
     finally:
         database.close()
+
+
+def _provider(wires: Mapping[str, Provider], target: Target) -> Provider:
+    if target.provider not in wires:
+        raise NoRoute(f"{target.name}: the provider is not switched on here any more")
+    return wires[target.provider]
 
 
 def _first_attempt(job_id: str, target: Target, at: float, deadline_s: float) -> OpenAttempt:

@@ -282,6 +282,7 @@ UNUSED = frozenset(
 
 _ELSEWHERE = frozenset({"LIMNER_CONFIG", "LIMNER_DEBUG"})
 _KUBERNETES = re.compile(r"LIMNER_(SERVICE_(HOST|PORT.*)|PORT_[0-9]+_(TCP|UDP).*)")
+_EXPECTED = {"path_type": "must be the path of a folder", "string_type": "must be text"}
 _BY_VARIABLE = {f"LIMNER_{name.upper()}": name for name in Settings.model_fields} | ALIASES
 
 
@@ -379,7 +380,7 @@ class _Reading:
             settings = Settings.model_validate({name: given.value for name, given in self.taken.items()})
         except ValidationError as error:
             for fault in error.errors(include_url=False):
-                why = str(fault.get("ctx", {}).get("error") or fault["msg"].lower())
+                why = str(fault.get("ctx", {}).get("error") or _EXPECTED.get(fault["type"], fault["msg"]))
                 self.wrong.append(self.taken[str(fault["loc"][0])].complaint(why))
             raise SetupError("\n".join(self.wrong)) from None
         if self.wrong:
@@ -451,8 +452,12 @@ class _Reading:
                 yield given
 
     def _flags(self, flags: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
-        before = self.taken.get("disabled_providers")
-        off = list(before.value) if before and isinstance(before.value, list | tuple) else []
+        off: list[str] = []
+        if flags and (before := self.taken.get("disabled_providers")):
+            try:
+                off = list(Names().read(before.value))
+            except ValueError as error:
+                self.wrong.append(before.complaint(str(error)))
         for name, (value, source) in flags.items():
             match value.strip().lower():
                 case "true" | "1" | "yes" | "on":

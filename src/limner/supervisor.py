@@ -23,6 +23,7 @@ _RESTARTS = 5
 _WITHIN_S = 60.0
 _LEAVE_S = 3.0
 _LAST_LINES = 20
+_LONGEST_LINE = 1 << 20
 
 
 class Supervisor:
@@ -59,7 +60,11 @@ class Supervisor:
     async def _run(self) -> None:
         deaths: deque[float] = deque(maxlen=_RESTARTS)
         while True:
-            code, said = await self._live()
+            try:
+                code, said = await self._live()
+            except OSError as error:
+                self._give_up(f"the engine cannot start: {error}")
+                return
             self.pid = None
             deaths.append(time.monotonic())
             _log.warning("engine ended", code=code, said=said[-1:] or None)
@@ -86,6 +91,7 @@ class Supervisor:
             pass_fds=(self._socket.fileno(),),
             env=self._environ | {"LIMNER_ENGINE_TOKEN": self.token},
             start_new_session=True,
+            limit=_LONGEST_LINE,
         )
         self.pid = process.pid
         said: deque[str] = deque(maxlen=_LAST_LINES)

@@ -116,15 +116,21 @@ class Wire:
             ) as answer:
                 body = await answer.read()
                 error = self._classify(answer.status, answer.headers, body)
-        except aiohttp.ClientConnectorError as fault:
-            raise Unavailable(f"{self._base_url} cannot be reached: {fault.strerror or fault}") from fault
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as fault:
+            raise Unavailable(f"{self._base_url} cannot be reached: {_reason(fault)}") from fault
         except TimeoutError as fault:
             raise lost(f"{self._base_url} did not answer in {self._timeout.total:g} s") from fault
         except aiohttp.ClientError as fault:
             raise lost(f"{self._base_url} broke the connection: {type(fault).__name__}") from fault
+        if isinstance(error, Lost) and method == "POST":
+            raise Rejected(str(error))  # an order has no ticket yet that could be lost
         if error is not None:
             raise error
         return body
+
+
+def _reason(fault: Exception) -> str:
+    return getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
 
 
 def _parse(body: bytes, into: type[M]) -> M:

@@ -94,8 +94,11 @@ def _size_misfit(request: GenerateRequest, model: Model) -> Misfit | None:
 def _default_size(quality: Preset | None, model: Model) -> tuple[int, int]:
     if quality is None:
         return model.sizes.default
-    side = min(_PRESET_SIDE[quality], model.sizes.max_side)
-    return side, side
+    sizes = model.sizes
+    side = min(max(_PRESET_SIDE[quality], sizes.min_side), sizes.max_side)
+    side -= side % sizes.multiple_of
+    drawable = side >= sizes.min_side and (sizes.max_pixels is None or side * side <= sizes.max_pixels)
+    return (side, side) if drawable else sizes.default
 
 
 def _steps(request: GenerateRequest, model: Model) -> int | None:

@@ -91,7 +91,7 @@ class HomeInUse(SetupError):
 
 
 class StorageError(LimnerError):
-    """The disk or database refuses to write (full, read-only, gone). What was bought is kept and tried again."""
+    """The disk or database refuses to write (full, read-only, gone). What was bought is kept and retried."""
 
     code = "storage"
 
@@ -181,10 +181,10 @@ class Lost(ProviderError):
 
 
 class Unknown(ProviderError):
-    """Sent, and the outcome cannot be learnt: counts as charged; repeated only by consent."""
+    """Sent, and the outcome cannot be learnt: counts as charged; repeated only by consent, so that only
+    free targets may follow."""
 
     code = "unknown"
-    fallback = False
     trips = True
     billed = "maybe"
 

@@ -1,6 +1,6 @@
 """An accepted request, from `queued` to an end, and the pictures and receipt it leaves."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -100,11 +100,15 @@ class Attempt(BaseModel):
     error: Failure | None = None
 
 
-def cost_usd(attempts: Iterable[Attempt]) -> Decimal | None:
-    """What was charged, or must be counted as charged, for all attempts; None when that is not known."""
-    charged = [one.price_usd for one in attempts if one.state in ("answered", "settled", "unknown")]
-    known = [price for price in charged if price is not None]
-    return sum(known, FREE) if charged and len(known) == len(charged) else None
+def cost_usd(attempts: Sequence[Attempt]) -> Decimal | None:
+    """What was charged, or must be counted as charged, for all attempts; None when that is not known, or not
+    known yet."""
+    if not attempts:
+        return None
+    made = [one for one in attempts if one.state != "refused"]
+    known = [one.price_usd for one in made if one.price_usd is not None]
+    decided = all(one.state in ("answered", "settled", "unknown", "written_off") for one in made)
+    return sum(known, FREE) if decided and len(known) == len(made) else None
 
 
 class Receipt(BaseModel):

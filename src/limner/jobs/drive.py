@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from limner.core.errors import ProviderError, RateLimited, TimedOut, Unavailable
+from limner.core.errors import ProviderError, RateLimited, TimedOut, Unauthorized, Unavailable
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Report, Ticket
 
 _log = structlog.get_logger()
 Save = Callable[[Ticket], Awaitable[None]]
 
 _POLL_FAULTS = 8
-"""Passing faults in a row while polling before the order is given up: about 25 s with the waits between."""
+"""Passing faults in a row while polling before a free order is given up: about 11 s with the waits."""
 _FAULT_WAIT_S = 0.1
+_LONGEST_FAULT_WAIT_S = 5.0
 _CANCEL_GRACE_S = 10.0
+_RESUME_GRACE_S = 30.0
+"""An accepted order that outlived its worker is asked for at least this long, however late it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Order:
     """Set when the user wants the order stopped."""
     ticket: Ticket | None = None
     """Given when the order was accepted before."""
+    paid: bool = True
+    """Then faults while polling are waited out until the deadline: they say nothing about what was bought."""
 
 
 async def drive(order: Order, save: Save, report: Report) -> Done:
@@ -41,8 +46,13 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
     """
     saved = order.ticket
     outcome: Outcome
-    outcome = await order.provider.submit(order.call) if saved is None else Pending(saved, after_s=0.0)
+    if saved is None:
+        outcome = await order.provider.submit(order.call)
+    else:
+        outcome = Pending(saved, after_s=0.0)
+        order = replace(order, deadline_at=max(order.deadline_at, time.time() + _RESUME_GRACE_S))
     told = False
+    faults = 0
     while isinstance(outcome, Pending):
         if outcome.ticket != saved:
             saved = outcome.ticket
@@ -55,8 +65,16 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
         if time.time() > order.deadline_at:
             await _stop(order.provider, saved)
             raise TimedOut("the order was not finished by its deadline and was stopped")
-        await _pause(outcome.after_s, order.canceled, waking=not told)
-        outcome = await _poll(order, saved)
+        left_s = max(0.0, order.deadline_at - time.time())
+        await _pause(min(outcome.after_s, left_s), order.canceled, waking=not told)
+        try:
+            outcome = await order.provider.poll(saved)
+            faults = 0
+        except (Unavailable, RateLimited, TimedOut, Unauthorized) as fault:
+            faults += 1
+            if faults == _POLL_FAULTS and not order.paid:
+                raise
+            outcome = Pending(saved, _wait_s(fault, faults))
     return outcome
 
 
@@ -68,18 +86,10 @@ async def _stop(provider: Provider, ticket: Ticket) -> None:
         _log.warning("order could not be stopped", provider=provider.name, error=str(error))
 
 
-async def _poll(order: Order, ticket: Ticket) -> Outcome:
-    fault: ProviderError | None = None
-    for nth in range(_POLL_FAULTS):
-        try:
-            return await order.provider.poll(ticket)
-        except (Unavailable, RateLimited, TimedOut) as error:
-            fault = error
-            asked = error.after_s if isinstance(error, RateLimited) else 0.0
-            await _pause(max(asked, _FAULT_WAIT_S * 2**nth), order.canceled, waking=False)
-        if time.time() > order.deadline_at:
-            break
-    raise fault or TimedOut("the order was not finished by its deadline")
+def _wait_s(fault: ProviderError, nth: int) -> float:
+    """Seconds after the nth passing fault in a row."""
+    asked = fault.after_s if isinstance(fault, RateLimited) else 0.0
+    return max(asked, min(_LONGEST_FAULT_WAIT_S, _FAULT_WAIT_S * 2.0 ** (nth - 1)))
 
 
 async def _pause(seconds: float, canceled: asyncio.Event, *, waking: bool) -> None:

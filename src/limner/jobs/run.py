@@ -10,13 +10,23 @@ from decimal import Decimal, InvalidOperation
 import structlog
 
 from limner.blobs.store import Blobs
-from limner.core.errors import Canceled, LimnerError, Malformed, NoRoute, ProviderError, Unknown
+from limner.core.errors import (
+    Canceled,
+    LimnerError,
+    Malformed,
+    NoRoute,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+    Unknown,
+)
 from limner.core.events import Ended, EventType, JobEvent, Progress
 from limner.core.ids import uuid7
 from limner.core.job import Artifact, Failure, Job, JobState, Recipe, cost_usd
 from limner.core.money import to_micros
 from limner.core.quote import Note, Route, Target
-from limner.core.request import EXTENSION, GenerateRequest
+from limner.core.request import EXTENSION, GenerateRequest, Policy
 from limner.imaging.sniff import InvalidImage
 from limner.jobs import pictures
 from limner.jobs.answer import pack, unpack
@@ -25,12 +35,16 @@ from limner.jobs.hub import Hub
 from limner.jobs.reconcile import MAX_TRIES, may_fall_back, may_repeat, next_step, wait_s
 from limner.jobs.steady import steadily
 from limner.jobs.walk import Bought, Failures, walk
-from limner.providers.base import Call, Done, Pending, Provider, Ticket
+from limner.providers.base import Call, Done, Pending, Provider, Recovery, Ticket
 from limner.router.pulse import Pulse
 from limner.store.rows import OpenAttempt, Work
 from limner.store.store import Fenced, Store
 
 _log = structlog.get_logger()
+_NOT_IN_A_RECIPE = {"count": 1, "partial_images": 0, "user": None, "project": "default", "policy": Policy()}
+"""A picture's file travels: it says how it was made, not who asked or how it was to be routed."""
+SMALL_ANSWER = 64 * 1024
+"""Bytes up to which a raw answer is kept in the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,10 @@ class Again:
     after_s: float
 
 
+class _Undecided(LimnerError):
+    """What became of the open order cannot be learnt yet: the job is put back, and whoever claims it asks."""
+
+
 class Run:
     """One holding of one job, from claim to end, to being put back, or to losing the lease."""
 
@@ -66,6 +84,10 @@ class Run:
         self._open = work.attempt
         self._route = work.route
         self._drawing_since: float | None = None
+        self._small = False
+        """The journal itself holds the raw answer."""
+        self._over = False
+        """The end is on disk: nothing may be written any more."""
 
     async def to_end(self) -> Again | None:
         """Run; `Again` when the job was put back. Cancelling the task leaves order and lease as they are."""
@@ -75,12 +97,23 @@ class Run:
             _log.warning("lease lost", job=self._job.id, error=str(error))
             return None
 
+    async def broke(self, error: Exception) -> None:
+        """End a job that a mistake in our code or a provider's has stopped, so that nobody waits in vain."""
+        if self._over:
+            return
+        if self._open is not None:
+            await self._give_up(self._open, Unknown(f"it broke here: {type(error).__name__}: {error}"))
+        await self._without_pictures(
+            "failed",
+            LimnerError(f"a mistake in Limner or a provider: {type(error).__name__}; the log says more"),
+        )
+
     async def _to_end(self) -> Again | None:
         try:
             result = await self._buy()
         except Canceled:
             return await self._without_pictures("canceled", None)
-        except NoRoute as error:
+        except (NoRoute, _Undecided) as error:
             # It was accepted, so somebody could serve it then: wait for them until the deadline.
             return await self._put_back_or_fail(error, after_s=0.0, limited=False)
         except LimnerError as error:
@@ -113,11 +146,20 @@ class Run:
             targets = tuple(
                 one for one in targets if one.name != asked.name and may_fall_back(error, one, request)
             )
+        lost = [one for one in self._job.receipt.attempts if one.state == "unknown"]
+        if lost:
+            targets = tuple(one for one in targets if one.free)
+            if not targets and not outcome.said:
+                raise Unknown(
+                    f"{lost[-1].provider}/{lost[-1].model} may have charged; nothing is bought in its place"
+                )
         walked = await walk(targets, request, self._place)
         return walked if isinstance(walked, Bought) else Failures((*outcome.said, *walked.said))
 
     async def _place(self, target: Target, why: str) -> Bought:
         if self._open is None:
+            if self._canceled.is_set():
+                raise Canceled(f"job {self._job.id} was cancelled")
             self._open = await self._begin(target, why)
         return await self._order(self._open, None)
 
@@ -145,7 +187,10 @@ class Run:
 
     async def _resume(self, attempt: OpenAttempt) -> Bought | Failures:
         """Finish what was left open, before anything new is planned."""
-        kept = await self._means.blobs.kept(attempt.id)
+        kept = await self._means.store.answer(attempt.id)
+        self._small = kept is not None
+        if kept is None:
+            kept = await self._means.blobs.kept(attempt.id)
         try:
             if kept is not None:
                 return Bought(attempt, unpack(kept))
@@ -154,7 +199,7 @@ class Run:
                 case "poll" | "submit":
                     return await self._order(replace(attempt, how="resumed"), attempt.ticket)
                 case "find":
-                    ticket = await provider.find(self._call(attempt))
+                    ticket = await self._find(provider, attempt)
                     if ticket is None:
                         raise Unknown(
                             f"{attempt.target.name}: the order's answer was lost and it is not listed"
@@ -165,11 +210,19 @@ class Run:
                         f"{attempt.target.name}: the answer was lost and cannot be asked for again; "
                         "it counts as charged"
                     )
-        except Unknown as error:
-            await self._give_up(attempt, error)
-            return Failures(((attempt.target, error),))
         except ProviderError as error:
+            if self._open is not None:
+                await self._give_up(attempt, error)
             return Failures(((attempt.target, error),))
+
+    async def _find(self, provider: Provider, attempt: OpenAttempt) -> Ticket | None:
+        """Is the order there? Any failure to ask leaves the question open."""
+        try:
+            return await provider.find(self._call(attempt))
+        except (Unavailable, RateLimited, TimedOut) as error:
+            raise _Undecided(f"{attempt.target.name} cannot be asked about the order: {error}") from error
+        except ProviderError as error:
+            raise Unknown(f"{attempt.target.name} cannot be asked about the order: {error}") from error
 
     def _call(self, attempt: OpenAttempt) -> Call:
         return Call(key=attempt.id, model=attempt.target.ref, request=attempt.target.request)
@@ -178,14 +231,20 @@ class Run:
         """Drive the order; its answer is kept whole before anything in it is looked at."""
         means = self._means
         means.pulse.ordered(attempt.target.account, time.monotonic())
+        provider = means.provider(attempt.target)
         order = Order(
-            means.provider(attempt.target), self._call(attempt), attempt.deadline_at, self._canceled, ticket
+            provider,
+            self._call(attempt),
+            attempt.deadline_at,
+            self._canceled,
+            ticket,
+            paid=not attempt.target.free,
         )
-        held = False
+        accepted = ticket is not None
 
         async def save(fresh: Ticket) -> None:
-            nonlocal held
-            held = True
+            nonlocal accepted
+            accepted = True
             event = self._event("accepted", "waiting")
             await steadily(lambda: means.store.hold(attempt, self._epoch, fresh, [event]), "ticket")
             self._tell(event)
@@ -194,15 +253,30 @@ class Run:
             done = await drive(order, save, self._report)
         except ProviderError as error:
             means.pulse.failed(attempt.target.account, error, time.monotonic())
+            if (
+                order.paid
+                and not accepted
+                and isinstance(error, TimedOut)
+                and provider.recovery is not Recovery.BLIND
+            ):
+                raise _Undecided(f"{attempt.target.name}: {error}") from error
             await self._give_up(attempt, error)
             raise
         means.pulse.succeeded(attempt.target.account)
-        await steadily(lambda: means.blobs.keep(attempt.id, pack(done)), "answer")
-        if held:
-            event = self._event("storing", "storing")
-            await steadily(lambda: means.store.answered(attempt, self._epoch, [event]), "answer")
-            self._tell(event)
+        await self._keep(attempt, pack(done))
         return Bought(attempt, done)
+
+    async def _keep(self, attempt: OpenAttempt, answer: bytes) -> None:
+        """The answer is on disk before anything in it is looked at: small ones beside the journal's row,
+        where they share its fsync, large ones as a blob."""
+        means = self._means
+        self._small = len(answer) <= SMALL_ANSWER
+        if not self._small:
+            await steadily(lambda: means.blobs.keep(attempt.id, answer), "answer")
+        event = self._event("storing", "storing")
+        data = answer if self._small else None
+        await steadily(lambda: means.store.answered(attempt, self._epoch, data, [event]), "answer")
+        self._tell(event)
 
     async def _give_up(self, attempt: OpenAttempt, error: ProviderError) -> None:
         charged = error.billed != "no" and not attempt.target.free
@@ -218,6 +292,8 @@ class Run:
     async def _with_pictures(self, bought: Bought) -> Again | None:
         attempt, done = bought.attempt, bought.done
         try:
+            if not done.images:
+                raise InvalidImage("it holds none")
             artifacts, notes = await self._artifacts(attempt, done)
         except InvalidImage as error:
             fault = Malformed(f"{attempt.target.name} answered with something that is no picture: {error}")
@@ -232,7 +308,9 @@ class Run:
         event = self._event("canceled" if state == "canceled" else "succeeded", state)
         micros = None if price is None else to_micros(price)
         await steadily(lambda: self._means.store.finish(job, self._epoch, attempt, micros, [event]), "end")
-        await self._means.blobs.drop(attempt.id)
+        self._over = True
+        if not self._small:
+            await self._means.blobs.drop(attempt.id)
         self._tell(event)
         self._means.hub.publish(job.id, Ended(job))
         return None
@@ -243,6 +321,7 @@ class Run:
             "canceled" if state == "canceled" else "failed", state, None if error is None else str(error)
         )
         await steadily(lambda: self._means.store.end(job, self._epoch, [event]), "end")
+        self._over = True
         self._tell(event)
         self._means.hub.publish(job.id, Ended(job))
         return None
@@ -254,6 +333,10 @@ class Run:
         tried = self._job.receipt.attempts
         first = tried[0].submitted_at if tried else self._job.created_at
         if (limited and tries >= MAX_TRIES) or time.time() + wait > first + self._deadline_s:
+            if self._open is not None:
+                lost = Unknown(f"{error}; given up at the deadline")
+                error = error if self._open.target.free else lost
+                await self._give_up(self._open, lost)
             return await self._without_pictures("failed", error)
         self._job = self._job.model_copy(update={"tries": tries + 1})
         event = self._event("retrying", "queued", f"{error}; again in {wait:.1f} s")
@@ -285,13 +368,15 @@ class Run:
         recipe = Recipe(
             limner=self._means.version,
             prompt=self._job.request.prompt,
-            request=sent.model_copy(update={"seed": seed, "count": 1, "partial_images": 0}),
+            request=sent.model_copy(update={"seed": seed} | _NOT_IN_A_RECIPE),
             provider=attempt.target.provider,
             model=attempt.target.model,
             engine=done.engine,
         )
         picture = await pictures.finish(data, sent, recipe)
-        digest = await steadily(lambda: self._means.blobs.put(picture.data), "picture")
+        # Where the journal holds the raw answer the file can be made again: the janitor syncs it later.
+        synced = not self._small
+        digest = await steadily(lambda: self._means.blobs.put(picture.data, synced=synced), "picture")
         identity = uuid7()
         artifact = Artifact(
             id=identity,

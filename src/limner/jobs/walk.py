@@ -27,7 +27,9 @@ class Failures:
 
     @property
     def repeatable(self) -> bool:
-        """True when one of the targets may be asked again later."""
+        """True when one of the targets may be asked again later; never once a vendor has refused."""
+        if not all(error.fallback for _, error in self.said):
+            return False
         return any(may_repeat(error, target) for target, error in self.said)
 
     @property

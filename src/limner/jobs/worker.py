@@ -81,12 +81,14 @@ class Worker:
             self._wishes[job_id].set()
 
     async def _run(self, work: Work, wish: asyncio.Event) -> None:
+        run = Run(work, self._means, wish)
         try:
-            again = await Run(work, self._means, wish).to_end()
+            again = await run.to_end()
             if again is not None:
                 asyncio.get_running_loop().call_later(again.after_s, self._wake.set)
-        except Exception:  # noqa: BLE001 - the outermost edge: the job is taken up again after a restart
+        except Exception as error:  # noqa: BLE001 - the outermost edge
             _log.exception("job broke", job=work.job.id)
+            await _end(run, work, error)
         finally:
             del self._wishes[work.job.id]
             self.give_back()
@@ -126,3 +128,10 @@ class Worker:
                     await self._means.store.renew(self._lease_s)
                 except StorageError as error:
                     _log.error("cannot renew leases", error=str(error))
+
+
+async def _end(run: Run, work: Work, error: Exception) -> None:
+    try:
+        await run.broke(error)
+    except Exception:  # noqa: BLE001 - nothing left to try: it is taken up again after a restart
+        _log.exception("job that broke could not be ended", job=work.job.id)

@@ -35,7 +35,13 @@ class HomeLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise self._in_use() from None
-        self.tell(None)
+        try:
+            self.tell(None)
+        except OSError as error:
+            self.__exit__(None, None, None)
+            raise SetupError(
+                f"{self._path} cannot be written: {error.strerror}; free some space there"
+            ) from error
         return self
 
     def __exit__(

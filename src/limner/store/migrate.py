@@ -5,7 +5,7 @@ from importlib.resources import as_file, files
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from limner.core.errors import SetupError
+from limner.core.errors import SetupError, StorageError
 from limner.store.database import Database
 
 _SOUND_CHECK_BYTES = 64 * 1024 * 1024
@@ -23,6 +23,13 @@ def migrate(database: Database) -> None:
     Raises `SetupError` for a corrupt file, for another program's database, and for one written by a newer
     Limner, all of which are left untouched.
     """
+    try:
+        _bring_up(database)
+    except StorageError as error:
+        raise SetupError(str(error)) from error
+
+
+def _bring_up(database: Database) -> None:
     known = revisions()
     current = database.begin(_current)
     if current == known[-1]:

@@ -29,6 +29,21 @@ _PASSED = TypeAdapter(tuple[PassedOver, ...])
 _TICKET = TypeAdapter(dict[str, JsonValue])
 
 
+JOB_COLUMNS = (
+    "id", "tenant", "project", "state", "request", "fingerprint", "client_key", "priority", "created_at",
+    "started_at", "deadline_s", "notes", "passed_over", "cancel_requested",
+)  # fmt: skip
+ATTEMPT_COLUMNS = (
+    "id", "job_id", "n", "state", "provider", "account", "model", "why", "how", "target", "price_reserved",
+    "submitted_at", "deadline_at", "epoch",
+)  # fmt: skip
+ARTIFACT_COLUMNS = (
+    "id", "job_id", "attempt_id", "idx", "digest", "size_bytes", "width", "height", "format", "seed", "project",
+    "provider", "model", "file", "recipe", "created_at",
+)  # fmt: skip
+EVENT_COLUMNS = ("job_id", "seq", "type", "state", "at", "message")
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """What `enqueue` writes first."""
@@ -136,8 +151,7 @@ def attempt_values(attempt: OpenAttempt, epoch: int) -> dict[str, Any]:
 
 def artifact_values(artifact: Artifact, attempt_id: str) -> dict[str, Any]:
     """The row of a finished picture."""
-    values = artifact.model_dump(exclude={"index", "recipe", "path"})
-    return values | {
+    return artifact.__dict__ | {
         "idx": artifact.index,
         "attempt_id": attempt_id,
         "recipe": artifact.recipe.model_dump_json(),

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -85,6 +86,13 @@ attempts = Table(
     Column("epoch", Integer, nullable=False),
     Column("error", Text),
     UniqueConstraint("job_id", "n", name="uq_attempts_job_n"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("attempt_id", String(48), ForeignKey("attempts.id"), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 events = Table(

@@ -7,7 +7,7 @@ has claimed the job since.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, func, insert, or_, select, update
+from sqlalchemy import BindParameter, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from limner.core.errors import Conflict, LimnerError, NotFound
@@ -16,8 +16,9 @@ from limner.core.job import Artifact, Failure, Job, JobState
 from limner.core.money import to_micros
 from limner.store import rows
 from limner.store.database import Database
+from limner.store.prepared import Prepared
 from limner.store.rows import NewJob, OpenAttempt, Ticket, Work
-from limner.store.schema import OPEN_STATES, artifacts, attempts, clock, events, jobs, ledger
+from limner.store.schema import OPEN_STATES, answers, artifacts, attempts, clock, events, jobs, ledger
 
 _OPEN_ATTEMPT = ("submitting", "accepted", "answered")
 
@@ -54,17 +55,26 @@ class Store:
             if new.client_key is not None:
                 earlier = connection.execute(_BY_KEY, {"tenant": new.tenant, "key": new.client_key}).first()
                 if earlier is not None:
-                    return _same(connection, earlier, new)
+                    return _same(connection, earlier, new.client_key, new.fingerprint)
             values = rows.job_values(new)
             if attempt is None:
-                connection.execute(_ADD_JOB, values)
+                _ADD_JOB.run(connection, values)
             else:
-                connection.execute(_ADD_LEASED_JOB, values | {"owner": self.owner, "lease_s": lease_s})
+                _ADD_LEASED_JOB.run(connection, values | {"owner": self.owner, "lease_s": lease_s})
                 _begin(connection, attempt, epoch=1)
             _record(connection, events_)
             return None
 
         return await self._database.write(act)
+
+    async def earlier(self, tenant: str, client_key: str, fingerprint: str) -> Job | None:
+        """The job that used the client key before, None when there is none. Raises `Conflict`."""
+
+        def act(connection: Connection) -> Job | None:
+            found = connection.execute(_BY_KEY, {"tenant": tenant, "key": client_key}).first()
+            return None if found is None else _same(connection, found, client_key, fingerprint)
+
+        return await self._database.read(act)
 
     async def claim(self, limit: int, lease_s: float) -> list[Work]:
         """Take up to `limit` jobs that nobody holds and whose time has come: by priority, then by age."""
@@ -111,19 +121,21 @@ class Store:
 
         def act(connection: Connection) -> None:
             _fence(connection, attempt.job_id, epoch, state="waiting")
-            connection.execute(
-                _HOLD, {"key": attempt.id, "new_state": "accepted", "new_ticket": rows.dump_ticket(ticket)}
-            )
+            _HOLD.run(connection, {"key": attempt.id, "new_ticket": rows.dump_ticket(ticket)})
             _record(connection, events_)
 
         await self._database.write(act)
 
-    async def answered(self, attempt: OpenAttempt, epoch: int, events_: Sequence[JobEvent]) -> None:
-        """The answer's bytes are kept; what follows is storing, not buying."""
+    async def answered(
+        self, attempt: OpenAttempt, epoch: int, data: bytes | None, events_: Sequence[JobEvent]
+    ) -> None:
+        """The answer as it came, before anything in it is read: `data`, or None when a blob holds it."""
 
         def act(connection: Connection) -> None:
             _fence(connection, attempt.job_id, epoch, state="storing")
-            connection.execute(_ANSWERED, {"key": attempt.id, "new_state": "answered"})
+            _ANSWERED.run(connection, {"key": attempt.id})
+            if data is not None:
+                _ADD_ANSWER.run(connection, {"attempt_id": attempt.id, "data": data})
             _record(connection, events_)
 
         await self._database.write(act)
@@ -134,11 +146,12 @@ class Store:
         def act(connection: Connection) -> None:
             _fence(connection, attempt.job_id, epoch)
             state = "unknown" if charged else "refused"
-            connection.execute(
-                _END_ATTEMPT,
+            _END_ATTEMPT.run(
+                connection,
                 {
                     "key": attempt.id,
                     "new_state": state,
+                    "new_how": attempt.how,
                     "new_error": failure.model_dump_json(),
                     "actual": None,
                 },
@@ -156,10 +169,18 @@ class Store:
 
         def act(connection: Connection) -> None:
             _end(connection, job, epoch)
-            connection.execute(
-                _END_ATTEMPT, {"key": attempt.id, "new_state": "settled", "new_error": None, "actual": price}
+            _END_ATTEMPT.run(
+                connection,
+                {
+                    "key": attempt.id,
+                    "new_state": "settled",
+                    "new_how": attempt.how,
+                    "new_error": None,
+                    "actual": price,
+                },
             )
-            connection.execute(_ADD_ARTIFACT, [rows.artifact_values(one, attempt.id) for one in job.images])
+            for one in job.images:
+                _ADD_ARTIFACT.run(connection, rows.artifact_values(one, attempt.id))
             _book(connection, attempt, ("release", _reserved(attempt)), ("settle", price))
             _record(connection, events_)
 
@@ -203,6 +224,14 @@ class Store:
 
         return await self._database.write(act)
 
+    async def forget_answers(self, attempt_ids: Sequence[str]) -> None:
+        """The pictures made of these answers are safe on disk: the raw bytes may go."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                delete(answers).where(answers.c.attempt_id.in_(attempt_ids))
+            )
+        )
+
     # -- reads -------------------------------------------------------------------------------------------
 
     async def job(self, job_id: str) -> Job:
@@ -244,6 +273,24 @@ class Store:
         place = (artifacts.c.project == project, artifacts.c.provider == provider, artifacts.c.file == file)
         return await self._image(select(artifacts).where(*place), f"{project}/{provider}/{file}")
 
+    async def answer(self, attempt_id: str) -> bytes | None:
+        """The raw answer of an attempt, None when the database holds none."""
+
+        def act(connection: Connection) -> bytes | None:
+            return connection.execute(_GET_ANSWER, {"key": attempt_id}).scalar_one_or_none()
+
+        return await self._database.read(act)
+
+    async def settled_answers(self, age_s: float, limit: int) -> list[tuple[str, tuple[Artifact, ...]]]:
+        """Attempts of jobs that ended more than `age_s` seconds ago and whose raw answers are still held, with
+        the pictures made of them."""
+
+        def act(connection: Connection) -> list[tuple[str, tuple[Artifact, ...]]]:
+            found = connection.execute(_SETTLED_ANSWERS, {"age_s": age_s, "limit": limit}).scalars().all()
+            return [(one, _images_of(connection, one)) for one in found]
+
+        return await self._database.read(act)
+
     async def open_jobs(self) -> int:
         """How many jobs have not ended."""
 
@@ -263,9 +310,12 @@ class Store:
 
 _JOB: BindParameter[str] = bindparam("job")
 _KEY: BindParameter[str] = bindparam("key")
-_ADD_JOB = insert(jobs)
-_ADD_LEASED_JOB = insert(jobs).values(
-    lease_owner=bindparam("owner"), lease_until=clock() + bindparam("lease_s"), lease_epoch=1
+_ADD_JOB = Prepared(insert(jobs), rows.JOB_COLUMNS)
+_ADD_LEASED_JOB = Prepared(
+    insert(jobs).values(
+        lease_owner=bindparam("owner"), lease_until=clock() + bindparam("lease_s"), lease_epoch=1
+    ),
+    rows.JOB_COLUMNS,
 )
 _BY_KEY = select(jobs.c.id, jobs.c.fingerprint).where(
     jobs.c.tenant == bindparam("tenant"), jobs.c.client_key == bindparam("key")
@@ -309,15 +359,17 @@ _TAKE_OVER = (
     .values(lease_owner=None, lease_until=0.0, lease_epoch=jobs.c.lease_epoch + 1)
 )
 _FENCE = update(jobs).where(jobs.c.id == _JOB, jobs.c.lease_epoch == bindparam("epoch"))
-_FENCE_STATE = _FENCE.values(state=bindparam("new_state"))
-_FENCE_ONLY = _FENCE.values(lease_epoch=jobs.c.lease_epoch)
-_END_JOB = _FENCE.values(
-    state=bindparam("new_state"),
-    finished_at=bindparam("at"),
-    notes=bindparam("new_notes"),
-    error=bindparam("new_error"),
-    lease_owner=None,
-    lease_until=0.0,
+_FENCE_STATE = Prepared(_FENCE.values(state=bindparam("new_state")))
+_FENCE_ONLY = Prepared(_FENCE.values(lease_epoch=jobs.c.lease_epoch))
+_END_JOB = Prepared(
+    _FENCE.values(
+        state=bindparam("new_state"),
+        finished_at=bindparam("at"),
+        notes=bindparam("new_notes"),
+        error=bindparam("new_error"),
+        lease_owner=None,
+        lease_until=0.0,
+    )
 )
 _AGAIN = (
     update(jobs)
@@ -343,21 +395,37 @@ _CANCEL_NOW = (
     )
 )
 _CANCEL_LATER = update(jobs).where(jobs.c.id == _JOB).values(cancel_requested=True)
-_ADD_ATTEMPT = insert(attempts)
-_HOLD = (
+_ADD_ATTEMPT = Prepared(insert(attempts), rows.ATTEMPT_COLUMNS)
+_HOLD = Prepared(
+    update(attempts).where(attempts.c.id == _KEY).values(state="accepted", ticket=bindparam("new_ticket"))
+)
+_ANSWERED = Prepared(update(attempts).where(attempts.c.id == _KEY).values(state="answered"))
+_END_ATTEMPT = Prepared(
     update(attempts)
     .where(attempts.c.id == _KEY)
-    .values(state=bindparam("new_state"), ticket=bindparam("new_ticket"))
+    .values(
+        state=bindparam("new_state"),
+        how=bindparam("new_how"),
+        error=bindparam("new_error"),
+        price_actual=bindparam("actual"),
+    )
 )
-_ANSWERED = update(attempts).where(attempts.c.id == _KEY).values(state=bindparam("new_state"))
-_END_ATTEMPT = (
-    update(attempts)
-    .where(attempts.c.id == _KEY)
-    .values(state=bindparam("new_state"), error=bindparam("new_error"), price_actual=bindparam("actual"))
+_ADD_ANSWER = Prepared(insert(answers), ("attempt_id", "data"))
+_GET_ANSWER = select(answers.c.data).where(answers.c.attempt_id == _KEY)
+_SETTLED_ANSWERS = (
+    select(answers.c.attempt_id)
+    .join(attempts, attempts.c.id == answers.c.attempt_id)
+    .join(jobs, jobs.c.id == attempts.c.job_id)
+    .where(
+        # What was bought and could not be read stays: somebody may want to look at it.
+        attempts.c.state == "settled",
+        jobs.c.finished_at < clock() - bindparam("age_s"),
+    )
+    .limit(bindparam("limit"))
 )
-_ADD_ARTIFACT = insert(artifacts)
-_ADD_EVENT = insert(events)
-_ADD_LEDGER = insert(ledger)
+_ADD_ARTIFACT = Prepared(insert(artifacts), rows.ARTIFACT_COLUMNS)
+_ADD_EVENT = Prepared(insert(events), rows.EVENT_COLUMNS)
+_ADD_LEDGER = Prepared(insert(ledger).values(at=clock()), ("job_id", "attempt_id", "kind", "micros"))
 _GET_JOB = select(jobs).where(jobs.c.id == _JOB)
 _ATTEMPTS = select(attempts).where(attempts.c.job_id == _JOB).order_by(attempts.c.n)
 _IMAGES = select(artifacts).where(artifacts.c.job_id == _JOB).order_by(artifacts.c.idx)
@@ -371,25 +439,25 @@ _COUNT_OPEN = select(func.count()).select_from(jobs).where(jobs.c.state.in_(OPEN
 # -- steps inside a transaction --------------------------------------------------------------------------
 
 
-def _same(connection: Connection, earlier: Any, new: NewJob) -> Job:  # noqa: ANN401 - a row of two columns
-    if earlier.fingerprint != new.fingerprint:
-        raise Conflict(f"the idempotency key {new.client_key!r} was used before with another request")
+def _same(connection: Connection, earlier: Any, key: str, fingerprint: str) -> Job:  # noqa: ANN401 - a row of two columns
+    if earlier.fingerprint != fingerprint:
+        raise Conflict(f"the idempotency key {key!r} was used before with another request")
     return _work(connection, earlier.id).job
 
 
 def _fence(connection: Connection, job_id: str, epoch: int, state: JobState | None = None) -> None:
     """Prove that the lease is still ours, and move the job to `state` if one is given."""
     if state is None:
-        done = connection.execute(_FENCE_ONLY, {"job": job_id, "epoch": epoch})
+        touched = _FENCE_ONLY.run(connection, {"job": job_id, "epoch": epoch})
     else:
-        done = connection.execute(_FENCE_STATE, {"job": job_id, "epoch": epoch, "new_state": state})
-    if done.rowcount != 1:
+        touched = _FENCE_STATE.run(connection, {"job": job_id, "epoch": epoch, "new_state": state})
+    if touched != 1:
         raise Fenced(f"job {job_id} was claimed by another worker")
 
 
 def _end(connection: Connection, job: Job, epoch: int) -> None:
-    done = connection.execute(
-        _END_JOB,
+    touched = _END_JOB.run(
+        connection,
         {
             "job": job.id,
             "epoch": epoch,
@@ -399,12 +467,12 @@ def _end(connection: Connection, job: Job, epoch: int) -> None:
             "new_error": None if job.error is None else job.error.model_dump_json(),
         },
     )
-    if done.rowcount != 1:
+    if touched != 1:
         raise Fenced(f"job {job.id} was claimed by another worker")
 
 
 def _begin(connection: Connection, attempt: OpenAttempt, epoch: int) -> None:
-    connection.execute(_ADD_ATTEMPT, rows.attempt_values(attempt, epoch))
+    _ADD_ATTEMPT.run(connection, rows.attempt_values(attempt, epoch))
     _book(connection, attempt, ("reserve", _reserved(attempt)))
 
 
@@ -415,18 +483,17 @@ def _reserved(attempt: OpenAttempt) -> int | None:
 
 def _book(connection: Connection, attempt: OpenAttempt, *entries: tuple[str, int | None]) -> None:
     """Append to the ledger; what costs nothing, or nobody knows, leaves no row."""
-    values = [
-        {"job_id": attempt.job_id, "attempt_id": attempt.id, "kind": kind, "micros": micros, "at": clock()}
-        for kind, micros in entries
-        if micros
-    ]
-    for value in values:
-        connection.execute(insert(ledger).values(value))
+    for kind, micros in entries:
+        if micros:
+            _ADD_LEDGER.run(
+                connection,
+                {"job_id": attempt.job_id, "attempt_id": attempt.id, "kind": kind, "micros": micros},
+            )
 
 
 def _record(connection: Connection, events_: Sequence[JobEvent]) -> None:
-    if events_:
-        connection.execute(_ADD_EVENT, [event.model_dump() for event in events_])
+    for event in events_:
+        _ADD_EVENT.run(connection, event.__dict__)
 
 
 def _work(connection: Connection, job_id: str) -> Work:
@@ -442,6 +509,11 @@ def _work(connection: Connection, job_id: str) -> Work:
     unfinished = [one for one in tried if one.state in _OPEN_ATTEMPT]
     attempt = rows.to_open_attempt(unfinished[-1]) if unfinished else None
     return Work(job, row.lease_epoch, seq, row.deadline_s, attempt)
+
+
+def _images_of(connection: Connection, attempt_id: str) -> tuple[Artifact, ...]:
+    found = connection.execute(select(artifacts).where(artifacts.c.attempt_id == attempt_id)).all()
+    return tuple(rows.to_artifact(one) for one in found)
 
 
 def _with_details(connection: Connection, found: Sequence[Any]) -> list[Job]:

@@ -70,6 +70,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("job_id", "n", name="uq_attempts_job_n"),
     )
     op.create_table(
+        "answers",
+        sa.Column("attempt_id", sa.String(length=48), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name=op.f("fk_answers_attempt_id")),
+        sa.PrimaryKeyConstraint("attempt_id", name=op.f("pk_answers")),
+    )
+    op.create_table(
         "events",
         sa.Column("job_id", sa.String(length=36), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),

@@ -1,0 +1,257 @@
+"""What goes wrong, in each door's shape: OpenAI's under `/v1/images` and `/v1/models`, Limner's elsewhere."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from limner.core.errors import (
+    Exhausted,
+    InvalidRequest,
+    LimnerError,
+    NoRoute,
+    OverLimit,
+    RateLimited,
+)
+from limner.core.job import Job
+
+MAX_ECHO = 200
+"""Characters of the caller's own words that an answer repeats at most."""
+MAX_MESSAGE = 1_000
+MAX_DETAILS = 20
+
+
+class BodyTooLarge(LimnerError):
+    """The body is longer than the server reads."""
+
+    code = "body_too_large"
+
+
+class BodyTooSlow(LimnerError):
+    """The body did not arrive in time."""
+
+    code = "body_too_slow"
+
+
+class WrongContentType(LimnerError):
+    """The body is declared as something other than JSON."""
+
+    code = "wrong_content_type"
+
+
+class WrongHost(LimnerError):
+    """A request to the loopback address under a foreign name: what DNS rebinding looks like."""
+
+    code = "wrong_host"
+
+
+class ModelNotFound(InvalidRequest):
+    """No model goes by that name here."""
+
+    code = "model_not_found"
+
+
+class NotDone(LimnerError):
+    """A job that a caller waited for came to no pictures."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        if job.error is not None:
+            super().__init__(job.error.message)
+        elif job.state == "canceled":
+            super().__init__(f"job {job.id} was cancelled before it ended")
+        else:
+            super().__init__(f"job {job.id} stands at {job.state}; see GET /v1/jobs/{job.id}")
+
+    @property
+    def word(self) -> str:
+        """The code of the job's failure, or its state."""
+        return self.job.error.code if self.job.error is not None else self.job.state
+
+
+class Rule(NamedTuple):
+    """How one of Limner's codes is said over HTTP."""
+
+    status: int
+    kind: str
+    """OpenAI's `type`."""
+    word: str
+    """OpenAI's `code`."""
+    again: bool = False
+    """May a client send the same once more without being asked? Limner has done its own retries by then."""
+
+
+_ASKED = "invalid_request_error"
+_OURS = "server_error"
+RULES: Mapping[str, Rule] = {
+    "invalid_request": Rule(400, _ASKED, "invalid_value"),
+    "rejected": Rule(400, _ASKED, "rejected"),
+    "refused": Rule(400, "image_generation_user_error", "moderation_blocked"),
+    "no_route": Rule(400, _ASKED, "no_route"),
+    "over_budget": Rule(402, "insufficient_quota", "over_budget"),
+    "not_found": Rule(404, _ASKED, "not_found"),
+    "model_not_found": Rule(404, _ASKED, "model_not_found"),
+    "method_not_allowed": Rule(405, _ASKED, "method_not_allowed"),
+    "body_too_slow": Rule(408, _ASKED, "body_too_slow"),
+    "conflict": Rule(409, _ASKED, "idempotency_conflict"),
+    "canceled": Rule(409, _ASKED, "canceled"),
+    "body_too_large": Rule(413, _ASKED, "body_too_large"),
+    "wrong_content_type": Rule(415, _ASKED, "wrong_content_type"),
+    "wrong_host": Rule(421, _ASKED, "wrong_host"),
+    "over_limit": Rule(429, "requests", "rate_limit_exceeded", again=True),
+    "rate_limited": Rule(429, "requests", "rate_limit_exceeded", again=True),
+    "error": Rule(500, _OURS, "internal_error"),
+    "unauthorized": Rule(502, _OURS, "upstream_unauthorized"),
+    "malformed": Rule(502, _OURS, "upstream_malformed"),
+    "lost": Rule(502, _OURS, "upstream_lost"),
+    "provider_error": Rule(502, _OURS, "upstream_error"),
+    "unavailable": Rule(503, "service_unavailable_error", "unavailable", again=True),
+    "exhausted": Rule(503, "service_unavailable_error", "exhausted"),
+    "setup": Rule(503, "service_unavailable_error", "setup"),
+    "home_in_use": Rule(503, "service_unavailable_error", "setup"),
+    "timed_out": Rule(504, _OURS, "timed_out"),
+    "unknown": Rule(504, _OURS, "outcome_unknown"),
+    "needs_confirmation": Rule(504, _OURS, "needs_confirmation"),
+    "storage": Rule(507, _OURS, "storage"),
+}
+_STATUS_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+class OpenAIErrorInfo(BaseModel):
+    """The inside of OpenAI's error object."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(BaseModel):
+    """OpenAI's error object: what its SDKs turn into exceptions."""
+
+    error: OpenAIErrorInfo
+
+
+class LimnerErrorInfo(BaseModel):
+    """`code` is stable and made for programs, `message` for people."""
+
+    code: str
+    message: str
+    field: str | None = None
+    """The name at fault as the caller wrote it; absent when it is the request as a whole."""
+    details: dict[str, str] | None = None
+    """Candidate to reason, when nothing could serve; absent otherwise."""
+
+
+class LimnerErrorBody(BaseModel):
+    """Error of Limner's own endpoints."""
+
+    error: LimnerErrorInfo
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """One refusal, not yet in a door's shape."""
+
+    code: str
+    message: str
+    field: str | None = None
+    details: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def rule(self) -> Rule:
+        """How to say it; a code nobody has described is our fault."""
+        return RULES.get(self.code, RULES["error"])
+
+
+def cut(text: str, limit: int = MAX_ECHO) -> str:
+    """At most `limit` characters, and none that UTF-8 cannot carry."""
+    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return short.encode("utf-8", "replace").decode("utf-8")
+
+
+def fault_of(error: LimnerError) -> Fault:
+    """What to answer, decided by class and attribute."""
+    message = cut(str(error), MAX_MESSAGE)
+    match error:
+        case InvalidRequest():
+            return Fault(error.code, message, error.field)
+        case OverLimit() | RateLimited():
+            return Fault(error.code, message, headers={"retry-after": str(max(1, round(error.after_s)))})
+        case NoRoute():
+            return Fault(error.code, message, details=_few(error.reasons))
+        case Exhausted():
+            return Fault(error.code, message, details=_few(error.failures))
+        case NotDone():
+            details = error.job.error.details if error.job.error is not None else {}
+            headers = {"x-limner-job": error.job.id}
+            if error.word in ("over_limit", "rate_limited"):
+                headers["retry-after"] = "1"
+            return Fault(error.word, message, details=_few(details), headers=headers)
+        case _:
+            return Fault(error.code, message)
+
+
+def fault_of_status(status: int, message: str, headers: Mapping[str, str]) -> Fault:
+    """For what the router itself refuses: no such address, wrong method."""
+    return Fault(_STATUS_WORDS.get(status, "invalid_request"), cut(message, MAX_MESSAGE), headers=headers)
+
+
+def invalid(error: ValidationError, names: Mapping[str, str] | None = None) -> InvalidRequest:
+    """The first of a body's faults as one sentence. `names` maps our field names to the caller's."""
+    faults = error.errors(include_url=False, include_input=False)
+    first = faults[0]
+    where = ".".join(str(part) for part in first["loc"])
+    name = (names or {}).get(where, where)
+    match first["type"]:
+        case "missing":
+            said = "is missing"
+        case "extra_forbidden":
+            said = "is not known here; remove it"
+        case "value_error":
+            said = str(first.get("ctx", {}).get("error", first["msg"]))
+        case _:
+            said = first["msg"]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    field_name = cut(name, 64) or None
+    return InvalidRequest(f"{field_name}: {said}{more}" if field_name else f"{said}{more}", field_name)
+
+
+def speaks_openai(path: str) -> bool:
+    """True where OpenAI's clients knock."""
+    return path.startswith(("/v1/images", "/v1/models"))
+
+
+def openai_shape(fault: Fault) -> dict[str, object]:
+    """`{"error": {message, type, param, code}}`."""
+    rule = fault.rule
+    return {"error": {"message": fault.message, "type": rule.kind, "param": fault.field, "code": rule.word}}
+
+
+def limner_shape(fault: Fault) -> dict[str, object]:
+    """`{"error": {code, message, field?, details?}}`."""
+    inside: dict[str, object] = {"code": fault.code, "message": fault.message}
+    if fault.field is not None:
+        inside["field"] = fault.field
+    if fault.details:
+        inside["details"] = dict(fault.details)
+    return {"error": inside}
+
+
+def respond(fault: Fault, path: str) -> Response:
+    """The answer in the shape of the door that `path` belongs to."""
+    rule = fault.rule
+    shape = openai_shape(fault) if speaks_openai(path) else limner_shape(fault)
+    headers = dict(fault.headers)
+    if rule.status in (408, 409, 429) or rule.status >= 500:
+        # OpenAI's SDKs send such answers' requests again unless told: a picture must not be bought twice.
+        headers["x-should-retry"] = "true" if rule.again else "false"
+    return Response(orjson.dumps(shape), rule.status, headers, "application/json")
+
+
+def _few(reasons: Mapping[str, str]) -> dict[str, str]:
+    return {cut(name): cut(reason) for name, reason in list(reasons.items())[:MAX_DETAILS]}

@@ -1,0 +1,102 @@
+"""What stands before every route, as plain ASGI: a wrapper around the response object would cost more than
+the route itself."""
+
+import re
+from functools import lru_cache
+from ipaddress import ip_address
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from limner.api.errors import Fault, WrongHost, cut, fault_of, respond
+from limner.core.ids import uuid7
+
+_log = structlog.get_logger()
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_LOOPBACK_NAME = re.compile(r"(.+\.)?localhost|127(\.[0-9]{1,3}){3}|::1")
+
+
+class Edge:
+    """A request id on every answer, the Host check on loopback, and the last net under a fault of ours.
+
+    `own_host` is the name in the public address, accepted besides loopback's own names.
+    """
+
+    def __init__(self, app: ASGIApp, own_host: str | None = None) -> None:
+        self._app = app
+        self._own_host = own_host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        started = False
+
+        async def marked(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            self._check_host(scope)
+            await self._app(scope, receive, marked)
+        except ClientDisconnect:
+            _log.debug("the client left before its request was read", path=cut(scope["path"]))
+        except WrongHost as error:
+            await respond(fault_of(error), scope["path"])(scope, receive, marked)
+        except Exception:
+            _log.exception(
+                "request failed", method=scope["method"], path=cut(scope["path"]), request=request_id.decode()
+            )
+            if started:
+                raise  # the server cuts the connection: a broken answer must not look whole
+            fault = Fault(
+                "error", f"Limner failed here; its log tells more under request {request_id.decode()}"
+            )
+            await respond(fault, scope["path"])(scope, receive, marked)
+
+    def _check_host(self, scope: Scope) -> None:
+        """On loopback only loopback's names are ours; a web page elsewhere may have pointed its own here."""
+        server = scope.get("server")
+        if server is None or not _is_loopback(server[0]):
+            return
+        host = _header(scope, b"host").decode("latin-1").lower()
+        name = _host_name(host)
+        if name != self._own_host and not _LOOPBACK_NAME.fullmatch(name):
+            raise WrongHost(
+                f"this server listens on loopback only and does not go by {cut(name, 64)!r}; "
+                "use http://127.0.0.1 or set public_url to the address your proxy serves"
+            )
+
+
+def _request_id(scope: Scope) -> bytes:
+    given = _header(scope, b"x-request-id")
+    return given if _REQUEST_ID.fullmatch(given) else uuid7().encode()
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    value: bytes
+    for key, value in scope["headers"]:
+        if key == name:
+            return value
+    return b""
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:  # a Unix socket's path, or a test's name
+        return False
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]

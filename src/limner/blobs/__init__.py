@@ -1,0 +1,1 @@
+"""Picture bytes by digest, in a folder or in memory."""

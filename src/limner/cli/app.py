@@ -1,0 +1,245 @@
+"""The commands and their options. Each imports what it needs when it runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from limner.cli import options
+
+if TYPE_CHECKING:
+    from limner.core.request import Format
+
+app = typer.Typer(
+    name="limner",
+    help="Draws pictures from words, on this machine or at a vendor: `limner generate 'a red fox'`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, errors too.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show what Limner does, and tracebacks.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="File or folder to save to.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A PNG, JPEG or WebP picture.")]
+
+
+def _whole(*names: str, text: str) -> Any:  # noqa: ANN401 - typer's own factories are untyped too
+    return typer.Option(*names, parser=options.whole, metavar="N", help=text)
+
+
+@app.command()
+def generate(
+    *,
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows. `-` reads stdin.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="File or folder. A named file is replaced, else a free name taken. [default: picture.png]",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="WxH", help="Width and height in one word.")
+    ] = None,
+    width: Annotated[int | None, _whole("--width", text="Pixels; goes with --height.")] = None,
+    height: Annotated[int | None, _whole("--height", text="Pixels; goes with --width.")] = None,
+    steps: Annotated[int | None, _whole("--steps", text="Denoising steps: more is slower and finer.")] = None,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(
+            "--guidance-scale",
+            "--guidance_scale",
+            parser=options.number,
+            metavar="X",
+            help="How closely to follow the prompt, 1 to 30.",
+        ),
+    ] = None,
+    seed: Annotated[int | None, _whole("--seed", text="The same seed gives the same picture.")] = None,
+    style: Annotated[
+        str | None, typer.Option("--style", help="A style the model knows; see `limner models --json`.")
+    ] = None,
+    negative_prompt: Annotated[
+        str | None, typer.Option("--negative-prompt", "--negative_prompt", help="What must not be seen.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="A model by any of its names; see `limner models`.")
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="Who draws it; see `limner providers`.")
+    ] = None,
+    quality: Annotated[
+        str | None, typer.Option("--quality", help="fast, standard, quality or ultra.")
+    ] = None,
+    n: Annotated[int, _whole("--n", "-n", text="How many pictures, 1 to 10.")] = 1,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            parser=options.form,
+            metavar="FORMAT",
+            help="png, jpeg or webp. [default: as --out ends, else png]",
+        ),
+    ] = None,
+    compression: Annotated[
+        int | None, _whole("--compression", text="JPEG and WebP: 100 keeps most detail.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", help="The project the pictures belong to.")
+    ] = None,
+    quote: Annotated[bool, typer.Option("--quote", help="Say what it would cost, and draw nothing.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Draw pictures from a prompt and save them."""
+    if size is not None and (width is not None or height is not None):
+        raise typer.BadParameter("--size says what --width and --height say; give one or the other")
+    from limner.cli.generate import Wish
+    from limner.cli.generate import generate as run
+
+    sides = (width, height) if size is None else options.size(size)
+    fields = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "model": model,
+        "provider": provider,
+        "count": n,
+        "width": sides[0],
+        "height": sides[1],
+        "steps": steps,
+        "guidance_scale": guidance_scale,
+        "seed": seed,
+        "style": style,
+        "quality": quality,
+        "compression": compression,
+        "project": project,
+    }
+    run(fields, Wish(out=out, form=cast("Format | None", form), as_json=as_json, quote=quote, debug=debug))
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen at. [default: the setting `host`]")
+    ] = None,
+    port: Annotated[
+        int | None, _whole("--port", text="Port to listen at. [default: the setting `port`]")
+    ] = None,
+) -> None:
+    """Answer over HTTP: OpenAI's images API, Limner's own, the web pages."""
+    from limner.cli.serve import serve as run
+
+    run(host=host, port=port)
+
+
+@app.command()
+def worker() -> None:
+    """Run jobs without a door until stopped."""
+    from limner.cli.serve import worker as run
+
+    run()
+
+
+@app.command()
+def engine(
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, _whole("--port", text="Port to listen at.")] = 50053,
+    threads: Annotated[
+        int | None, _whole("--threads", text="Processor threads for one step. [default: one per processor]")
+    ] = None,
+) -> int:
+    """Run the local engine alone, for Limners elsewhere that name it as `engine_url`."""
+    from limner.cli.serve import engine as run
+
+    given = [] if threads is None else ["--threads", str(threads)]
+    return run(["--host", host, "--port", str(port), *given])
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the models that can be asked for, with prices."""
+    from limner.cli.show import models as run
+
+    run(as_json=as_json)
+
+
+@app.command()
+def providers(as_json: Json = False, debug: Debug = False) -> None:
+    """List who can draw now, and why not."""
+    from limner.cli.show import providers as run
+
+    run(as_json=as_json, debug=debug)
+
+
+@app.command()
+def jobs(
+    *,
+    which: Annotated[
+        str | None, typer.Argument(metavar="ID|cancel", help="One job; without it, the newest are listed.")
+    ] = None,
+    of: Annotated[str | None, typer.Argument(metavar="ID", help="After `cancel`: the job to stop.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only jobs in this state.")] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Only jobs of this project.")] = None,
+    limit: Annotated[int, _whole("--limit", text="How many to list, 1 to 200.")] = 50,
+    out: Out = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List jobs; `limner jobs ID` shows one with its receipt, `limner jobs cancel ID` stops one."""
+    from limner.cli import show
+
+    match which, of:
+        case None, _:
+            show.jobs(state=state, project=project, limit=limit, as_json=as_json, debug=debug)
+        case "cancel", None:
+            raise typer.BadParameter("`limner jobs cancel` needs the job's id; `limner jobs` lists them")
+        case "cancel", str(job_id):
+            show.cancel(job_id, as_json=as_json, debug=debug)
+        case str(job_id), None:
+            show.job(job_id, out=out, as_json=as_json, debug=debug)
+        case _:
+            raise typer.BadParameter(
+                f"{which!r} is no act on a job; there are `limner jobs ID` and `limner jobs cancel ID`"
+            )
+
+
+@app.command()
+def inspect(file: File, as_json: Json = False) -> None:
+    """Show what a picture says about how it was made."""
+    from limner.cli.replay import inspect as run
+
+    run(file, as_json=as_json)
+
+
+@app.command()
+def replay(file: File, out: Out = None, as_json: Json = False, debug: Debug = False) -> int:
+    """Make a picture again from the recipe in it; exit 0 when the bytes are equal, 1 when they differ."""
+    from limner.cli.replay import replay as run
+
+    return run(file, out=out, as_json=as_json, debug=debug)
+
+
+@app.command()
+def config(as_json: Json = False) -> None:
+    """Show every setting in force and where it came from."""
+    from limner.cli.show import config as run
+
+    run(as_json=as_json)
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Print the version."""
+    import platform
+    import sys
+
+    from limner import __version__
+
+    if as_json:
+        from limner.cli.words import print_json
+
+        print_json({"limner": __version__, "python": platform.python_version()})
+    else:
+        sys.stdout.write(f"limner {__version__} (Python {platform.python_version()})\n")

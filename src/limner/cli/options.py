@@ -1,0 +1,38 @@
+"""Numbers, sizes and formats of the command line: ASCII digits only, a way out in each complaint."""
+
+import re
+
+import typer
+
+
+def whole(given: str | int) -> int:
+    """A whole number; `int()` alone would take other scripts' digits, underscores and blanks."""
+    text = str(given)  # typer passes an option's default through here too
+    if not re.fullmatch(r"-?[0-9]{1,19}", text):
+        raise typer.BadParameter(f"{text[:60]!r} is not a whole number; write it in digits, for example 512")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """A number with at most one point."""
+    if not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
+        raise typer.BadParameter(f"{text[:60]!r} is not a number; write it in digits, for example 7.5")
+    return float(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT in pixels."""
+    found = re.fullmatch(r"([0-9]{1,9})[xX]([0-9]{1,9})", text)
+    if found is None:
+        raise typer.BadParameter(
+            f"--size: {text[:60]!r} is not a size; write WIDTHxHEIGHT in pixels, for example 512x512"
+        )
+    return int(found[1]), int(found[2])
+
+
+def form(text: str) -> str:
+    """A picture format by any of its names."""
+    known = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+    if text.lower() not in known:
+        raise typer.BadParameter(f"{text[:60]!r} is no picture format; choose png, jpeg or webp")
+    return known[text.lower()]

@@ -1,0 +1,146 @@
+"""The commands that stay: the server, a worker, the engine."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import anyio
+import uvicorn
+
+from limner.api.app import create_app
+from limner.app import Limner
+from limner.cli import session, view
+from limner.cli.logs import configure
+from limner.config import load
+from limner.core.errors import SetupError
+
+_GRACE_S = 3
+
+
+def serve(*, host: str | None, port: int | None) -> None:
+    """The HTTP server, until SIGTERM or Ctrl-C; what is being answered then gets some seconds to end."""
+    settings = load(overrides={"host": host, "port": port}).settings
+    configure(settings.log_level, settings.log_format)
+    with _listen(settings.host, settings.port) as listener:
+        run_server(Limner(settings), listener)
+
+
+def run_server(limner: Limner, listener: socket.socket) -> None:
+    """Answer at `listener` with a Limner not yet entered, until SIGTERM or Ctrl-C."""
+    # An event loop of its own making: uvicorn's runner would end the process before Limner has ended.
+    anyio.run(_serve, limner, listener, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+async def _serve(limner: Limner, listener: socket.socket) -> None:
+    settings = limner.settings
+    async with limner:
+        app = create_app(limner, max_body_bytes=settings.max_body_bytes, public_url=settings.public_url)
+        base = f"http://{_authority(settings.host, listener.getsockname()[1])}"
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                http="httptools",
+                timeout_graceful_shutdown=_GRACE_S,
+            ),
+            started=lambda: _answers(limner, base, settings.public_url or base),
+        )
+        loop = asyncio.get_running_loop()
+        for number in session.STOP:
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        await server.serve(sockets=[listener])
+
+
+def _answers(limner: Limner, base: str, public: str) -> None:
+    limner.serving(base)
+    view.out().print(f"Limner answers at {public} (reference: {public}/docs). Ctrl-C stops it.", markup=False)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn would repeat the signal when it is done, while Limner is still ending."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self._tell()
+
+
+def _authority(host: str, port: int) -> str:
+    """`host:port` as a browser on this machine may open it."""
+    bare = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - compared
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else starts. Raises SetupError that names it and the way out."""
+    bare = host.strip("[]")
+    try:
+        family = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((bare, port))
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            raise
+    except socket.gaierror:
+        raise SetupError(
+            f"host {host!r} is no address of this machine; --host 127.0.0.1 is the usual one"
+        ) from None
+    except OSError as error:
+        raise SetupError(_no_port(error, host, port)) from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _no_port(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            other = f"--port {port % 65535 + 1}"
+            return f"port {port} at {host} is in use by another program; choose another, as in {other}"
+        case errno.EACCES:
+            return f"port {port} at {host} may not be taken by this user; choose one above 1023 with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"host {host!r} is no address of this machine; --host 127.0.0.1 is the usual one"
+        case _:
+            return f"port {port} at {host} cannot be taken: {error.strerror or os.strerror(error.errno or 0)}"
+
+
+def worker() -> None:
+    """Run jobs without a door, until SIGTERM or Ctrl-C."""
+
+    async def work() -> None:
+        async with Limner(settings):
+            view.err().print(f"limner: a worker runs the jobs of {settings.home}", markup=False)
+            await anyio.sleep_forever()
+
+    settings = load().settings
+    configure(settings.log_level, settings.log_format)
+    try:
+        session.run(work)
+    except KeyboardInterrupt:
+        return  # to be stopped is how a worker ends
+
+
+def engine(arguments: list[str]) -> int:
+    """The engine alone, in the foreground."""
+    from limner.engine.process import main
+
+    return main(arguments)

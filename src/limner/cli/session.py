@@ -1,0 +1,70 @@
+"""What the commands share: the settings, the door to Limner, and an end by signal."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias, TypeVar
+
+import anyio
+
+from limner.app import Limner
+from limner.cli.logs import configure
+from limner.cli.remote import Remote
+from limner.config import Loaded, Settings, load
+from limner.core.errors import HomeInUse
+
+Door: TypeAlias = Limner | Remote
+"""Limner in this process, or the one that serves this home already."""
+
+T = TypeVar("T")
+STOP = (signal.SIGINT, signal.SIGTERM)
+
+
+def settings(overrides: Mapping[str, object] | None = None, *, debug: bool = False) -> Loaded:
+    """Read the settings for a command that answers a person: only errors are logged, and to stderr."""
+    loaded = load(overrides=overrides)
+    configure("debug" if debug else "error", "console")
+    return loaded
+
+
+@asynccontextmanager
+async def entered(chosen: Settings) -> AsyncIterator[Door]:
+    """Limner on this home; where a server owns it, that server. Raises HomeInUse when nobody answers."""
+    async with AsyncExitStack() as stack:
+        door: Door
+        try:
+            door = await stack.enter_async_context(Limner(chosen))
+        except HomeInUse as owner:
+            if owner.url is None:
+                raise
+            door = await stack.enter_async_context(Remote(owner.url))
+        yield door
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run one command's work. Ctrl-C or SIGTERM cancels it, its own clean-up included; a second one kills.
+
+    Raises KeyboardInterrupt when it was interrupted.
+    """
+    return anyio.run(_interruptible, work)
+
+
+async def _interruptible(work: Callable[[], Awaitable[T]]) -> T:
+    scope = anyio.CancelScope()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for number in STOP:
+            loop.remove_signal_handler(number)
+        scope.cancel()
+
+    for number in STOP:
+        loop.add_signal_handler(number, stop)
+    try:
+        with scope:
+            return await work()
+    finally:
+        for number in STOP:
+            loop.remove_signal_handler(number)
+    raise KeyboardInterrupt

@@ -1,0 +1,65 @@
+"""Lets raw answers go once the pictures made of them are safe on disk, and mends pictures that are not.
+
+A small picture's file is not synced when its job ends: its raw answer is, in the journal, and from that the
+same file can be made again. Some time later, when the kernel has written the file by itself and syncing it
+costs next to nothing, the file is synced and the raw answer forgotten. A file lost to a power cut in between
+is made again from the answer.
+"""
+
+import asyncio
+
+import structlog
+
+from limner.blobs.store import Blobs
+from limner.core.errors import LimnerError
+from limner.core.job import Artifact
+from limner.jobs import pictures
+from limner.jobs.answer import unpack
+from limner.store.store import Store
+
+_log = structlog.get_logger()
+_EVERY_S = 20.0
+_AGE_S = 60.0
+_AT_ONCE = 200
+
+
+class Janitor:
+    """One per process that owns a store."""
+
+    def __init__(self, store: Store, blobs: Blobs) -> None:
+        self._store = store
+        self._blobs = blobs
+
+    async def work(self) -> None:
+        """Tidy after the last owner, then now and then, until cancelled."""
+        age_s = 0.0
+        while True:
+            try:
+                tidied = await self.tidy(age_s)
+            except LimnerError as error:
+                _log.error("raw answers stay for now", error=str(error))
+                tidied = 0
+            age_s = _AGE_S
+            if tidied < _AT_ONCE:
+                await asyncio.sleep(_EVERY_S)
+
+    async def tidy(self, age_s: float) -> int:
+        """Secure pictures of jobs that ended over `age_s` seconds ago; how many answers were forgotten."""
+        settled = await self._store.settled_answers(age_s, _AT_ONCE)
+        for attempt_id, made in settled:
+            for artifact in made:
+                if not await self._blobs.secure(artifact.digest, artifact.size_bytes):
+                    await self._mend(attempt_id, artifact)
+        if settled:
+            await self._store.forget_answers([attempt_id for attempt_id, _ in settled])
+        return len(settled)
+
+    async def _mend(self, attempt_id: str, artifact: Artifact) -> None:
+        """Make the file again from the raw answer; the recipe holds no time, so the bytes are the same."""
+        answer = await self._store.answer(attempt_id)
+        if answer is None:
+            return
+        done = unpack(answer)
+        picture = await pictures.finish(done.images[artifact.index], artifact.recipe.request, artifact.recipe)
+        digest = await self._blobs.put(picture.data)
+        _log.warning("picture mended", image=artifact.id, same=digest == artifact.digest)
