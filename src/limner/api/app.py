@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner import __version__
-from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of, fault_of_status, respond
+from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of, respond
+from limner.api.facts import FACTS
 from limner.api.gallery import Gallery
 from limner.api.health import HealthChecks
-from limner.api.images import FACTS, Images, ImagesBody
+from limner.api.images import Images, ImagesBody
 from limner.api.jobs import Jobs
 from limner.api.middleware import Edge
 from limner.api.models import Models
@@ -68,16 +69,14 @@ def create_app(
             ),
             Middleware(Edge, own_host=urlsplit(public_url).hostname),
         ],
-        exception_handlers={
-            LimnerError: _limner_error,
-            HTTPException: _routing_error,
-            RequestValidationError: _parameter_error,
-        },
     )
 
     def document() -> dict[str, Any]:
         return describe(app, GenerateRequest, ImagesBody)
 
+    app.exception_handler(LimnerError)(_limner_error)
+    app.exception_handler(HTTPException)(_routing_error)
+    app.exception_handler(RequestValidationError)(_parameter_error)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     for door in (
         Images(limner, max_body_bytes=max_body_bytes, public_url=public_url),
@@ -91,25 +90,19 @@ def create_app(
     return app
 
 
-async def _limner_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, LimnerError):
-        raise error
+async def _limner_error(request: Request, error: LimnerError) -> Response:
     return respond(fault_of(error), request.url.path)
 
 
-async def _routing_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+async def _routing_error(request: Request, error: HTTPException) -> Response:
+    """The router knows two: no such address, and not that way."""
     path = request.url.path
     asked = f"{request.method} {cut(path)}"
     if error.status_code == 405:
         allowed = ", ".join(sorted(_allowed(request)))
-        fault = fault_of_status(405, f"{asked}: not that way; allowed: {allowed}", {"allow": allowed})
-    elif error.status_code == 404:
-        fault = fault_of_status(404, f"{asked}: nothing is here; GET /docs lists every address", {})
-    else:
-        fault = fault_of_status(error.status_code, str(error.detail), error.headers or {})
-    return respond(fault, path)
+        said = f"{asked}: not that way; allowed: {allowed}"
+        return respond(Fault("method_not_allowed", said, headers={"allow": allowed}), path)
+    return respond(Fault("not_found", f"{asked}: nothing is here; GET /docs lists every address"), path)
 
 
 def _allowed(request: Request) -> set[str]:
@@ -123,10 +116,8 @@ def _allowed(request: Request) -> set[str]:
     }
 
 
-async def _parameter_error(request: Request, error: Exception) -> Response:
+async def _parameter_error(request: Request, error: RequestValidationError) -> Response:
     """FastAPI's complaint about a query parameter, in this door's shape."""
-    if not isinstance(error, RequestValidationError):
-        raise error
     first = error.errors()[0]
     name = cut(str(first["loc"][-1]), 64)
     message = cut(f"{name}: {first['msg']}", MAX_MESSAGE)

@@ -106,7 +106,7 @@ def _names(text: str) -> list[str]:
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}; send a JSON object") from error
     except ValueError as error:
-        raise InvalidRequest(f"the body holds a number nobody can read: {cut(str(error))}") from error
+        raise InvalidRequest("the body holds a number of too many digits; send a smaller one") from error
     if not isinstance(document, dict):
         raise InvalidRequest('the body must be a JSON object, such as {"prompt": "a red fox"}')
     return list(document)

@@ -90,7 +90,6 @@ RULES: Mapping[str, Rule] = {
     "invalid_request": Rule(400, _ASKED, "invalid_value"),
     "rejected": Rule(400, _ASKED, "rejected"),
     "refused": Rule(400, "image_generation_user_error", "moderation_blocked"),
-    "no_route": Rule(400, _ASKED, "no_route"),
     "over_budget": Rule(402, "insufficient_quota", "over_budget"),
     "not_found": Rule(404, _ASKED, "not_found"),
     "model_not_found": Rule(404, _ASKED, "model_not_found"),
@@ -109,6 +108,7 @@ RULES: Mapping[str, Rule] = {
     "lost": Rule(502, _OURS, "upstream_lost"),
     "provider_error": Rule(502, _OURS, "upstream_error"),
     "unavailable": Rule(503, "service_unavailable_error", "unavailable", again=True),
+    "no_route": Rule(503, "service_unavailable_error", "no_route"),
     "exhausted": Rule(503, "service_unavailable_error", "exhausted"),
     "setup": Rule(503, "service_unavailable_error", "setup"),
     "home_in_use": Rule(503, "service_unavailable_error", "setup"),
@@ -117,7 +117,6 @@ RULES: Mapping[str, Rule] = {
     "needs_confirmation": Rule(504, _OURS, "needs_confirmation"),
     "storage": Rule(507, _OURS, "storage"),
 }
-_STATUS_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
 class OpenAIErrorInfo(BaseModel):
@@ -194,11 +193,6 @@ def fault_of(error: LimnerError) -> Fault:
             return Fault(error.word, message, details=_few(details), headers=headers)
         case _:
             return Fault(error.code, message)
-
-
-def fault_of_status(status: int, message: str, headers: Mapping[str, str]) -> Fault:
-    """For what the router itself refuses: no such address, wrong method."""
-    return Fault(_STATUS_WORDS.get(status, "invalid_request"), cut(message, MAX_MESSAGE), headers=headers)
 
 
 def invalid(error: ValidationError, names: Mapping[str, str] | None = None) -> InvalidRequest:

@@ -1,7 +1,6 @@
 """`POST /v1/images/generations`: OpenAI's shape, for unmodified SDKs. The hot path of the HTTP door."""
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -13,20 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner.api.body import idempotency_key, read
-from limner.api.errors import ModelNotFound, NotDone, cut, fault_of, invalid, openai_shape
+from limner.api.errors import ModelNotFound, NotDone, invalid
+from limner.api.facts import FACTS, Told, ended_at, facts, ignored, quality_of
+from limner.api.image_stream import Painting, error_event
 from limner.api.reference import BODY, EVENTS, IDEMPOTENCY_KEY, answer, openai_errors, takes
-from limner.api.stream import Emit, EventStream, event
+from limner.api.stream import EventStream
 from limner.app import Limner
-from limner.core.errors import InvalidRequest, LimnerError
-from limner.core.events import Ended, JobEvent, Message, Progress
+from limner.core.errors import InvalidRequest
 from limner.core.job import Job
-from limner.core.quote import Note
 from limner.core.request import MAX_SEED, GenerateRequest, Preset
 
 Quality = Literal[
     "auto", "low", "medium", "high", "xhigh", "max", "standard", "hd", "fast", "quality", "ultra"
 ]
-Told = Literal["low", "medium", "high", "xhigh"]
 
 PRESET: Mapping[Quality, Preset | None] = {
     "auto": None,
@@ -41,7 +39,6 @@ PRESET: Mapping[Quality, Preset | None] = {
     "max": "ultra",
     "ultra": "ultra",
 }
-TOLD: Mapping[Preset, Told] = {"fast": "low", "standard": "medium", "quality": "high", "ultra": "xhigh"}
 CALLED = {
     "count": "n",
     "width": "size",
@@ -50,29 +47,8 @@ CALLED = {
     "compression": "output_compression",
 }
 """Our field names as OpenAI's callers know them."""
-FACTS = (
-    "x-limner-attempts",
-    "x-limner-cost-usd",
-    "x-limner-ignored",
-    "x-limner-job",
-    "x-limner-model",
-    "x-limner-notes",
-    "x-limner-provider",
-    "x-limner-seed",
-    "x-request-id",
-)
-MAX_NOTES = 2_000
-"""Bytes of the `x-limner-notes` header at most: proxies refuse long headers."""
-
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DALLE_STYLES = ("vivid", "natural")
-_NO_TOKENS = {
-    "input_tokens": 0,
-    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
-    "output_tokens": 0,
-    "total_tokens": 0,
-}
 
 
 class ImagesBody(BaseModel):
@@ -228,7 +204,7 @@ class Images:
         """The items of `data` in pieces, each item with a comma behind it."""
         if base is not None:
             return [orjson.dumps({"url": f"{base}{image.path}"}) + b"," for image in job.images]
-        # Base64 needs no escaping: it is spliced in, so that megabytes pass no JSON encoder and are copied once.
+        # Base64 needs no escaping: it is spliced in: megabytes pass no JSON encoder and are copied once.
         parts: list[bytes] = []
         for image in job.images:
             parts += (b'{"b64_json":"', pybase64.b64encode(await self._limner.open(image)), b'"},')
@@ -240,158 +216,18 @@ class Images:
     def _stream(self, job: Job, told: Mapping[str, str]) -> EventStream:
         return EventStream(
             self._limner.watch(job.id),
-            _Stream(self._limner, job.request).write,
-            _error_event,
+            Painting(self._limner, job.request).write,
+            error_event,
             {"x-limner-job": job.id} | dict(told),
         )
-
-
-class Sketches:
-    """Which previews to pass on: of `wanted`, the k-th when k / (wanted + 1) of the way is done."""
-
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
-        self._reached = 0
-        self._shown = 0
-
-    def next(self, fraction: float) -> int | None:
-        """The index of the sketch that is due, or None. Steps jumped over are not made up for."""
-        due = min(self._wanted, int(fraction * (self._wanted + 1)))
-        if due <= self._reached:
-            return None
-        self._reached = due
-        self._shown += 1
-        return self._shown - 1
-
-
-class _Stream:
-    """Turns one job's messages into OpenAI's events."""
-
-    def __init__(self, limner: Limner, request: GenerateRequest) -> None:
-        self._limner = limner
-        self._request = request
-        self._sketches = Sketches(request.partial_images)
-
-    async def write(self, message: Message, emit: Emit) -> None:
-        match message:
-            case JobEvent():
-                return
-            case Progress(preview=None):
-                return
-            case Progress():
-                index = self._sketches.next(message.fraction)
-                if index is not None and message.preview is not None:
-                    await emit(self._partial(message.preview, index))
-            case Ended(job=job) if job.state == "succeeded":
-                for image in job.images:
-                    await emit(self._completed(job, await self._limner.open(image), image.format))
-            case Ended(job=job):
-                await emit(_error_event(NotDone(job)))
-
-    def _partial(self, preview: bytes, index: int) -> bytes:
-        size = self._request.size
-        return _picture_event(
-            "image_generation.partial_image",
-            preview,
-            created_at=int(time.time()),
-            size=f"{size[0]}x{size[1]}" if size else "auto",
-            quality=_told(self._request) or "auto",
-            background="opaque",
-            output_format="png",
-            partial_image_index=index,
-        )
-
-    def _completed(self, job: Job, picture: bytes, output_format: str) -> bytes:
-        first = job.images[0]
-        return _picture_event(
-            "image_generation.completed",
-            picture,
-            created_at=_ended_at(job),
-            size=f"{first.width}x{first.height}",
-            quality=_told(job.request) or "auto",
-            background="opaque",
-            output_format=output_format,
-            usage=_NO_TOKENS,  # the SDKs' event type demands it; no tokens were counted
-        )
-
-
-def facts(job: Job) -> dict[str, str]:
-    """What OpenAI's body has no place for. Values are plain ASCII on one line."""
-    receipt = job.receipt
-    told = {"x-limner-job": job.id, "x-limner-attempts": str(len(receipt.attempts))}
-    if job.images:
-        first = job.images[0]
-        told["x-limner-provider"] = _plain(first.provider)
-        told["x-limner-model"] = _plain(first.model)
-        if first.seed is not None:
-            told["x-limner-seed"] = str(first.seed)
-    if receipt.cost_usd is not None:
-        told["x-limner-cost-usd"] = f"{receipt.cost_usd:f}"
-    if receipt.notes:
-        told["x-limner-notes"] = _notes(receipt.notes)
-    return told
-
-
-def ignored(names: Sequence[str]) -> dict[str, str]:
-    """The header that names what was sent and not used; empty when all was."""
-    if not names:
-        return {}
-    plain = [name if _PLAIN_NAME.fullmatch(name) else "?" for name in names[:20]]
-    return {"x-limner-ignored": ", ".join(plain)}
-
-
-def _notes(notes: Sequence[Note]) -> str:
-    """As many whole notes as fit the header, as JSON in ASCII."""
-    kept: list[str] = []
-    room = MAX_NOTES - len("[]")
-    for note in notes:
-        text = _ascii_json({"field": cut(note.field, 64), "message": cut(note.message)})
-        room -= len(text) + len(",")
-        if room < 0:
-            break
-        kept.append(text)
-    return f"[{','.join(kept)}]"
-
-
-def _ascii_json(value: object) -> str:
-    text = orjson.dumps(value).decode()
-    if text.isascii():
-        return text
-    return "".join(char if char.isascii() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    units = char.encode("utf-16-be")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
-
-
-def _plain(text: str) -> str:
-    return "".join(char if " " <= char <= "~" else "?" for char in text[:200])
-
-
-def _told(request: GenerateRequest) -> Told | None:
-    return TOLD[request.quality] if request.quality else None
-
-
-def _ended_at(job: Job) -> int:
-    return int(job.finished_at or job.created_at)
 
 
 def _answer(job: Job, items: Sequence[bytes]) -> bytes:
     first = job.images[0]
     rest: dict[str, object] = {"background": "opaque", "output_format": first.format}
-    quality = _told(job.request)
+    quality = quality_of(job.request)
     if quality:
         rest["quality"] = quality
     rest["size"] = f"{first.width}x{first.height}"
-    head = b'{"created":%d,"data":[' % _ended_at(job)
+    head = b'{"created":%d,"data":[' % ended_at(job)
     return b"".join((head, *items[:-1], items[-1][:-1], b"],", orjson.dumps(rest)[1:]))
-
-
-def _picture_event(name: str, picture: bytes, **fields: object) -> bytes:
-    rest = orjson.dumps({"type": name, **fields})
-    return event(name, b'{"b64_json":"', pybase64.b64encode(picture), b'",', rest[1:])
-
-
-def _error_event(error: LimnerError) -> bytes:
-    return event("error", orjson.dumps({"type": "error"} | openai_shape(fault_of(error))))

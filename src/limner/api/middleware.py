@@ -67,11 +67,12 @@ class Edge:
             return
         host = _header(scope, b"host").decode("latin-1").lower()
         name = _host_name(host)
-        if name != self._own_host and not _LOOPBACK_NAME.fullmatch(name):
-            raise WrongHost(
-                f"this server listens on loopback only and does not go by {cut(name, 64)!r}; "
-                "use http://127.0.0.1 or set public_url to the address your proxy serves"
-            )
+        if not name or name == self._own_host or _LOOPBACK_NAME.fullmatch(name):
+            return  # a browser always names the host; what names none is a plain old client
+        raise WrongHost(
+            f"this server listens on loopback only and does not go by {cut(name, 64)!r}; "
+            "use http://127.0.0.1 or set public_url to the address your proxy serves"
+        )
 
 
 def _request_id(scope: Scope) -> bytes:

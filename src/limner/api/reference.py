@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from limner.api.errors import LimnerErrorBody, OpenAIError
@@ -47,28 +47,16 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
 }
 
 
-class _Key(Convertor[str]):
+class _Key(StringConvertor):
     """An id of ours always has a digit, so that `/v1/images/generations` is no picture."""
 
     regex = "(?=[^/]*[0-9])[A-Za-z0-9_-]{1,64}"
 
-    def convert(self, value: str) -> str:
-        return value
 
-    def to_string(self, value: str) -> str:
-        return value
-
-
-class _Segment(Convertor[str]):
+class _Segment(StringConvertor):
     """A plain name inside a path: no dots in front, no separators, nothing invisible."""
 
     regex = "[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
 
 
 register_url_convertor("key", _Key())

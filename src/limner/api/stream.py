@@ -19,7 +19,7 @@ Watch = AbstractAsyncContextManager[AsyncIterator[Message]]
 
 
 def event(name: str, *data: bytes, number: int | None = None) -> bytes:
-    """One event. `data`, in pieces, is JSON and so has no line break; `Last-Event-ID` resumes after `number`."""
+    """One event. `data`, in pieces, is JSON without line breaks; `Last-Event-ID` resumes after `number`."""
     identity = b"" if number is None else b"id: %d\n" % number
     return b"".join((identity, b"event: ", name.encode(), b"\ndata: ", *data, b"\n\n"))
 

@@ -1,0 +1,85 @@
+import json
+
+import pytest
+
+from limner.api.app import create_app
+from tests.api.fakes import FakeLimner
+
+
+async def test_the_lifespan_enters_and_leaves_limner():
+    limner = FakeLimner()
+    app = create_app(limner)
+    async with app.router.lifespan_context(app):
+        assert limner.entered == 1
+    assert limner.entered == 0
+
+
+@pytest.fixture
+async def document(http) -> dict:
+    answer = await http.get("/openapi.json")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def test_every_endpoint_is_documented(document):
+    assert {(way.upper(), path) for path, operations in document["paths"].items() for way in operations} == {
+        ("POST", "/v1/images/generations"),
+        ("GET", "/v1/images/{image_id}"),
+        ("GET", "/v1/images/{image_id}/file"),
+        ("GET", "/v1/images/{image_id}/thumbnail"),
+        ("GET", "/storage/images/{project}/{provider}/{file}"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/{model_id}"),
+        ("POST", "/v1/quotes"),
+        ("GET", "/v1/jobs"),
+        ("POST", "/v1/jobs"),
+        ("GET", "/v1/jobs/{job_id}"),
+        ("GET", "/v1/jobs/{job_id}/events"),
+        ("POST", "/v1/jobs/{job_id}/cancel"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+    }
+
+
+async def test_the_document_refers_to_nothing_it_lacks(document):
+    text = json.dumps(document)
+    named = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert named - document["components"]["schemas"].keys() == set()
+    assert "#/$defs" not in text
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert [one["operationId"] for one in operations if "422" in one["responses"]] == []
+
+
+async def test_bodies_read_by_hand_are_documented_with_their_limits(document):
+    schemas = document["components"]["schemas"]
+    order = document["paths"]["/v1/jobs"]["post"]
+    assert order["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/GenerateRequestInput"
+    }
+    assert [(parameter["name"], parameter["in"]) for parameter in order["parameters"]] == [
+        ("Idempotency-Key", "header")
+    ]
+    assert schemas["GenerateRequestInput"]["required"] == ["prompt"]
+    assert schemas["GenerateRequestInput"]["properties"]["count"] == {
+        "default": 1,
+        "maximum": 10,
+        "minimum": 1,
+        "title": "Count",
+        "type": "integer",
+    }
+    assert schemas["ImagesBodyInput"]["required"] == ["prompt"]
+
+
+async def test_every_status_of_an_order_is_documented(document):
+    statuses = {
+        path: sorted(document["paths"][path]["post"]["responses"])
+        for path in ("/v1/images/generations", "/v1/jobs", "/v1/quotes")
+    }
+    assert statuses == {
+        "/v1/images/generations": [
+            "200", "400", "402", "404", "408", "409", "413", "415", "421", "429", "500", "502", "503", "504",
+            "507",
+        ],
+        "/v1/jobs": ["202", "400", "402", "408", "409", "413", "415", "421", "429", "500", "503", "507"],
+        "/v1/quotes": ["200", "400", "402", "408", "413", "415", "421", "429", "500", "503", "507"],
+    }  # fmt: skip
