@@ -11,8 +11,8 @@ from limner.engine.protocol import Order
 from limner.engine.samplers import Row
 from limner.engine.values import Array, Conditioning, Facts, Latents, Pixels, Prompt, Size
 
-DECODE_STEPS = 4
-"""What decoding costs, in denoising steps of the same size (measured: 80 ms against 21 ms at 256 px)."""
+DECODE_STEPS = 3
+"""What decoding costs, in denoising steps of the same size (measured: 2.4 at 256 px, 3.5 at 512)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """In which sizes a picture is drawn. Pure.
 
-A model draws well near the area it was trained on. Larger pictures are composed there first, then enlarged
-and drawn over with a few steps; past ``REFINE_AREA`` the finished pixels are enlarged. Smaller ones are drawn
-at the least area the model knows and reduced. All sides drawn are multiples of ``GRID_PX``; the rest is cut
-off evenly.
+A model draws well only near the area it was trained on. Smaller pictures are drawn there and reduced. Larger
+ones are composed there, then enlarged and drawn over with a few steps, which must be gentle: the model puts
+small things where it sees large ones. Past ``REFINE_AREA`` the finished pixels are enlarged. All sides drawn
+are multiples of ``GRID_PX``; the rest is cut off evenly.
 """
 
 import math
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from limner.engine.values import Size
 
 GRID_PX = 32
-ONE_PASS = 1.6  # times the native area
+NEAR_NATIVE = 0.8, 1.25  # times the native area: drawn in one pass at the size asked for
 REFINE_AREA = 768 * 768
-REFINE_STRENGTH = 0.4
-REFINE_SHARE = 0.4  # of the steps asked for
+REFINE_STRENGTH = 0.2
+REFINE_SHARE = 0.3  # of the steps asked for
 LEAST_REFINE_STEPS = 3
 
 
@@ -31,10 +31,11 @@ class Pass:
 def plan(asked: Size, steps: int, native_px: int) -> tuple[Pass, ...]:
     """The passes for a picture of the size ``asked``. The last may miss it: then scale and cut."""
     native = native_px * native_px
-    if asked.area < native / 4:
-        return (Pass(_near(asked, native / 4), steps),)
+    least, most = (native * share for share in NEAR_NATIVE)
+    if asked.area < least:
+        return (Pass(_near(asked, native), steps),)
     target = _cover(asked)
-    if asked.area <= native * ONE_PASS:
+    if asked.area <= most:
         return (Pass(target, steps),)
     if target.area > REFINE_AREA:
         target = _near(asked, REFINE_AREA)
