@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -21,6 +22,8 @@ from limner.core.errors import SetupError
 _log = structlog.get_logger()
 _RESTARTS = 5
 _WITHIN_S = 60.0
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM)
+_AFTER_A_KILL_S = 0.05
 _LEAVE_S = 3.0
 _LAST_LINES = 20
 _LONGEST_LINE = 1 << 20
@@ -29,8 +32,9 @@ _LONGEST_LINE = 1 << 20
 class Supervisor:
     """Starts the engine, restarts it when it dies, and says why when it cannot.
 
-    A crash loop (5 deaths within a minute) or an exit that a restart cannot mend (code 2 or 3: wrong
-    arguments, broken weights) ends it: the socket closes, so that callers are refused at once.
+    A crash loop (5 deaths of its own within a minute) or an exit that a restart cannot mend (code 2 or 3:
+    wrong arguments, broken weights) ends it: the socket closes, so that callers are refused at once. An
+    engine that was killed from outside is simply started again.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
@@ -66,8 +70,13 @@ class Supervisor:
                 self._give_up(f"the engine cannot start: {error}")
                 return
             self.pid = None
-            deaths.append(time.monotonic())
             _log.warning("engine ended", code=code, said=said[-1:] or None)
+            if code in _KILLED:
+                # Somebody else's doing says nothing about whether the next life works.
+                self.restarts += 1
+                await asyncio.sleep(_AFTER_A_KILL_S)
+                continue
+            deaths.append(time.monotonic())
             if code in (2, 3):
                 self._give_up(f"the engine cannot start: {said[-1] if said else f'exit code {code}'}")
                 return

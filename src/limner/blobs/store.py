@@ -39,9 +39,9 @@ class Blobs:
     """Picture bytes by digest, and vendors' raw answers until they are settled.
 
     `url` is a folder (a plain path or `file:///path`) or `memory://`; an empty store, or one made later, is
-    fine: nothing is touched before the first write. What `put` (synced) and `keep` have returned from survives
-    a crash and a power cut. A full, read-only or missing disk raises `StorageError`. May be used by several tasks and
-    several processes at once. Raises `SetupError` for other addresses.
+    fine: nothing is touched before the first write. What `put` (synced) and `keep` have returned from
+    survives a crash and a power cut. A full, read-only or missing disk raises `StorageError`. May be used by
+    several tasks and several processes at once. Raises `SetupError` for other addresses.
     """
 
     def __init__(self, url: str | Path) -> None:

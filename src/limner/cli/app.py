@@ -20,7 +20,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, errors too.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show what Limner does, and tracebacks.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="File or folder to save to.")]
+Out = Annotated[str | None, typer.Option("--out", "-o", metavar="PATH", help="File or folder to save to.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A PNG, JPEG or WebP picture.")]
 
 
@@ -33,12 +33,12 @@ def generate(
     *,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows. `-` reads stdin.")],
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--out",
             "-o",
             metavar="PATH",
-            help="File or folder. A named file is replaced, else a free name taken. [default: picture.png]",
+            help="File or folder. A named file is replaced, else a free name taken. (default: picture.png)",
         ),
     ] = None,
     size: Annotated[
@@ -80,7 +80,7 @@ def generate(
             "--format",
             parser=options.form,
             metavar="FORMAT",
-            help="png, jpeg or webp. [default: as --out ends, else png]",
+            help="png, jpeg or webp. (default: as --out ends, else png)",
         ),
     ] = None,
     compression: Annotated[
@@ -122,10 +122,10 @@ def generate(
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option("--host", help="Address to listen at. [default: the setting `host`]")
+        str | None, typer.Option("--host", help="Address to listen at. (default: the setting `host`)")
     ] = None,
     port: Annotated[
-        int | None, _whole("--port", text="Port to listen at. [default: the setting `port`]")
+        int | None, _whole("--port", text="Port to listen at. (default: the setting `port`)")
     ] = None,
 ) -> None:
     """Answer over HTTP: OpenAI's images API, Limner's own, the web pages."""
@@ -147,14 +147,13 @@ def engine(
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, _whole("--port", text="Port to listen at.")] = 50053,
     threads: Annotated[
-        int | None, _whole("--threads", text="Processor threads for one step. [default: one per processor]")
+        int | None, _whole("--threads", text="Processor threads for one step. (default: one per processor)")
     ] = None,
 ) -> int:
     """Run the local engine alone, for Limners elsewhere that name it as `engine_url`."""
     from limner.cli.serve import engine as run
 
-    given = [] if threads is None else ["--threads", str(threads)]
-    return run(["--host", host, "--port", str(port), *given])
+    return run(host, port, threads)
 
 
 @app.command()
@@ -168,7 +167,7 @@ def models(as_json: Json = False) -> None:
 @app.command()
 def providers(as_json: Json = False, debug: Debug = False) -> None:
     """List who can draw now, and why not."""
-    from limner.cli.show import providers as run
+    from limner.cli.jobs import providers as run
 
     run(as_json=as_json, debug=debug)
 
@@ -188,17 +187,17 @@ def jobs(
     debug: Debug = False,
 ) -> None:
     """List jobs; `limner jobs ID` shows one with its receipt, `limner jobs cancel ID` stops one."""
-    from limner.cli import show
+    from limner.cli import jobs as run
 
     match which, of:
         case None, _:
-            show.jobs(state=state, project=project, limit=limit, as_json=as_json, debug=debug)
+            run.jobs(state=state, project=project, limit=limit, as_json=as_json, debug=debug)
         case "cancel", None:
             raise typer.BadParameter("`limner jobs cancel` needs the job's id; `limner jobs` lists them")
         case "cancel", str(job_id):
-            show.cancel(job_id, as_json=as_json, debug=debug)
+            run.cancel(job_id, as_json=as_json, debug=debug)
         case str(job_id), None:
-            show.job(job_id, out=out, as_json=as_json, debug=debug)
+            run.job(job_id, out=out, as_json=as_json, debug=debug)
         case _:
             raise typer.BadParameter(
                 f"{which!r} is no act on a job; there are `limner jobs ID` and `limner jobs cancel ID`"

@@ -44,20 +44,21 @@ class Place:
         return f"{self.stem}-{number if self.count == 1 else index + number}{self.suffix}"
 
 
-def place(out: Path | None, form: Format | None, count: int, stem: str = "picture") -> tuple[Place, Format]:
+def place(out: str | None, form: Format | None, count: int) -> tuple[Place, Format]:
     """Where to save, and the format that follows from the name unless `form` is given.
 
+    A folder exists, or is meant by a slash at the end and is made.
     Raises InvalidRequest for a name that cannot be meant, StorageError where nothing can be written.
     """
-    if out is None or out.is_dir() or str(out).endswith(os.sep):
+    path = Path(out or "")
+    if path.is_dir() or str(out).endswith("/"):
         chosen = form or "png"
-        folder = Path() if out is None else out
-        if out is not None and not out.exists():
-            _make(out)
-        _check(folder)
-        return Place(folder, stem, f".{EXTENSION[chosen]}", count, exact=False), chosen
-    chosen = form or _format_of(out)
-    target = out if out.suffix else out.with_name(f"{out.name}.{EXTENSION[chosen]}")
+        if not path.exists():
+            _make(path)
+        _check(path)
+        return Place(path, "picture", f".{EXTENSION[chosen]}", count, exact=False), chosen
+    chosen = form or _format_of(path)
+    target = path if path.suffix or _special(path) else path.with_name(f"{path.name}.{EXTENSION[chosen]}")
     _check_target(target, count)
     return Place(target.parent, target.stem, target.suffix, count, exact=True), chosen
 

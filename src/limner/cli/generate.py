@@ -25,7 +25,7 @@ _CANCEL_S = 10.0
 class Wish:
     """What the command line says, beside the request itself."""
 
-    out: Path | None
+    out: str | None
     form: Format | None
     as_json: bool
     quote: bool
@@ -138,7 +138,7 @@ def _prompt(text: str) -> str:
 
 
 async def _quote(settings: Settings, request: GenerateRequest, *, as_json: bool) -> None:
-    async with session.entered(settings) as door:
+    async with session.entered(settings, idle=True) as door:
         promised = await door.estimate(request)
     if as_json:
         words.print_json(promised.model_dump(mode="json"))

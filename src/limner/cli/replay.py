@@ -13,11 +13,12 @@ from limner.cli import files, generate, session, view, words
 from limner.core.errors import InvalidRequest
 from limner.core.job import Job
 from limner.imaging.metadata import Inspection, read
+from limner.imaging.sniff import InvalidImage
 
 
 def inspect(file: Path, *, as_json: bool) -> None:
     """The recipe and parameters in a picture."""
-    found = read(_bytes(file))
+    found = _told(file, _bytes(file))
     if as_json:
         words.print_json(found.model_dump(mode="json"))
         return
@@ -46,10 +47,10 @@ def _inspection(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "recipe", "none: the file tells nothing about how it was made"
 
 
-def replay(file: Path, *, out: Path | None, as_json: bool, debug: bool) -> int:
+def replay(file: Path, *, out: str | None, as_json: bool, debug: bool) -> int:
     """Make the picture again from its recipe. 0 when the bytes are equal, 1 when they differ."""
     before = _bytes(file)
-    told = read(before)
+    told = _told(file, before)
     if told.recipe is None:
         raise InvalidRequest(f"{file} holds no recipe of Limner, so it cannot be made again", "file")
     request = told.recipe.request
@@ -107,6 +108,13 @@ def _fields(old: BaseModel, new: BaseModel, prefix: str = "") -> Iterator[str]:
 def _pixels(data: bytes) -> tuple[tuple[int, int], bytes]:
     with Image.open(io.BytesIO(data)) as image:
         return image.size, image.convert("RGB").tobytes()
+
+
+def _told(file: Path, data: bytes) -> Inspection:
+    try:
+        return read(data)
+    except InvalidImage as error:
+        raise InvalidRequest(f"{file}: {error}", "file") from None
 
 
 def _bytes(file: Path) -> bytes:

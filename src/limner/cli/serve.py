@@ -13,10 +13,10 @@ import uvicorn
 
 from limner.api.app import create_app
 from limner.app import Limner
-from limner.cli import session, view
+from limner.cli import session, tune, view
 from limner.cli.logs import configure
 from limner.config import load
-from limner.core.errors import SetupError
+from limner.core.errors import InvalidRequest, SetupError
 
 _GRACE_S = 3
 
@@ -78,6 +78,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
+        tune.settle()
         self._tell()
 
 
@@ -139,8 +140,14 @@ def worker() -> None:
         return  # to be stopped is how a worker ends
 
 
-def engine(arguments: list[str]) -> int:
-    """The engine alone, in the foreground."""
+def engine(host: str, port: int, threads: int | None) -> int:
+    """The engine alone, in the foreground. Raises InvalidRequest and SetupError for a port it cannot have."""
     from limner.engine.process import main
 
-    return main(arguments)
+    if not 0 <= port <= 65535:
+        raise InvalidRequest(f"--port must be from 0 (any that is free) to 65535, not {port}", "port")
+    given = [] if threads is None else ["--threads", str(threads)]
+    try:
+        return main(["--host", host, "--port", str(port), *given])
+    except OSError as error:
+        raise SetupError(_no_port(error, host, port)) from None

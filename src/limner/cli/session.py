@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 import anyio
 
 from limner.app import Limner
+from limner.cli import words
 from limner.cli.logs import configure
 from limner.cli.remote import Remote
 from limner.config import Loaded, Settings, load
@@ -18,6 +19,8 @@ Door: TypeAlias = Limner | Remote
 """Limner in this process, or the one that serves this home already."""
 
 T = TypeVar("T")
+_PATIENCE_S = 60.0
+_RETRY_S = 0.2
 STOP = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -29,17 +32,30 @@ def settings(overrides: Mapping[str, object] | None = None, *, debug: bool = Fal
 
 
 @asynccontextmanager
-async def entered(chosen: Settings) -> AsyncIterator[Door]:
-    """Limner on this home; where a server owns it, that server. Raises HomeInUse when nobody answers."""
+async def entered(chosen: Settings, *, idle: bool = False) -> AsyncIterator[Door]:
+    """Limner on this home; where a server owns it, that server. An `idle` one runs no jobs.
+
+    Another command that owns the home is waited for; raises HomeInUse when it takes too long.
+    """
     async with AsyncExitStack() as stack:
-        door: Door
+        yield await _door(stack, chosen, idle=idle)
+
+
+async def _door(stack: AsyncExitStack, chosen: Settings, *, idle: bool) -> Door:
+    until = anyio.current_time() + _PATIENCE_S
+    told = False
+    while True:
         try:
-            door = await stack.enter_async_context(Limner(chosen))
+            return await stack.enter_async_context(Limner(chosen, idle=idle))
         except HomeInUse as owner:
-            if owner.url is None:
+            if owner.url is not None:
+                return await stack.enter_async_context(Remote(owner.url))
+            if anyio.current_time() > until:
                 raise
-            door = await stack.enter_async_context(Remote(owner.url))
-        yield door
+            if not told:
+                told = True
+                words.warn("waiting for another limner to finish with this home")
+        await anyio.sleep(_RETRY_S)
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:

@@ -1,0 +1,114 @@
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import uvicorn
+
+from limner.api.app import create_app
+from limner.app import Limner
+from limner.cli.remote import Remote, by_code, frames, parse
+from limner.config import Settings
+from limner.core.errors import Conflict, InvalidRequest, LimnerError, NotFound, RateLimited, Unavailable
+from limner.core.events import Ended, JobEvent, Progress
+from limner.core.request import GenerateRequest
+from tests.cli import easel
+
+FOX = GenerateRequest(prompt="a fox", seed=3)
+
+
+@asynccontextmanager
+async def served(home: Path) -> AsyncIterator[tuple[Limner, Remote]]:
+    """A real server over a real Limner with the easel, and a client of it."""
+    async with Limner(Settings(home=home), **easel.INSTALLED) as limner:
+        listening = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(limner), log_config=None, lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server._serve, [listening])
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await anyio.sleep(0.01)
+            async with Remote(f"http://127.0.0.1:{listening.getsockname()[1]}/") as remote:
+                yield limner, remote
+            server.should_exit = True
+
+
+async def test_every_verb_answers_as_limner_itself(tmp_path: Path):
+    async with served(tmp_path) as (limner, remote):
+        assert await remote.estimate(FOX) == await limner.estimate(FOX)
+        job = await remote.draw(FOX)
+        assert (job.state, job) == ("succeeded", await limner.read(job.id))
+        assert await remote.read(job.id) == job
+        assert await remote.jobs(state="succeeded", limit=5) == [job]
+        assert await remote.jobs(state="failed") == []
+        assert await remote.image(job.images[0].id) == job.images[0]
+        assert await remote.open(job.images[0]) == await limner.open(job.images[0])
+        assert await remote.models() == limner.models()
+        told = {"available": True, "reason": "Available", "address": remote.url}
+        assert await remote.providers() == [{"name": "easel", "models": 1, **told}]
+
+
+async def test_a_job_is_watched_to_its_end_and_cancelled(tmp_path: Path):
+    async with served(tmp_path) as (_, remote):
+        job = await remote.generate(GenerateRequest(prompt="slow"))
+        seen = []
+        async with remote.watch(job.id) as messages:
+            async for message in messages:
+                if isinstance(message, Progress) and not any(isinstance(one, Progress) for one in seen):
+                    await remote.cancel(job.id)
+                seen.append(message)
+        assert isinstance(seen[0], JobEvent)
+        assert (seen[0].type, seen[0].seq) == ("queued", 1)
+        assert isinstance(seen[-1], Ended)
+        assert seen[-1].job.state == "canceled"
+        stored = [message for message in seen if isinstance(message, JobEvent)]
+        async with remote.watch(job.id, after=stored[0].seq) as messages:
+            later = [message async for message in messages]
+        assert later == [*stored[1:], seen[-1]]
+
+
+async def test_errors_are_the_same_classes(tmp_path: Path):
+    async with served(tmp_path) as (_, remote):
+        with pytest.raises(NotFound):
+            await remote.read("nothing")
+        with pytest.raises(NotFound):
+            async with remote.watch("nothing") as messages:
+                await anext(messages)
+        with pytest.raises(InvalidRequest) as caught:
+            await remote.generate(GenerateRequest(prompt="x", model="zzz"))
+        assert caught.value.field == "model"
+        await remote.generate(FOX, key="one")
+        with pytest.raises(Conflict):
+            await remote.generate(GenerateRequest(prompt="other"), key="one")
+
+
+async def test_a_server_that_is_gone_is_said_to_be_unavailable(unused_tcp_port: int):
+    async with Remote(f"http://127.0.0.1:{unused_tcp_port}") as remote:
+        with pytest.raises(
+            Unavailable, match=f"the Limner at http://127.0.0.1:{unused_tcp_port} does not answer"
+        ):
+            await remote.jobs()
+
+
+async def test_events_are_read_however_they_are_cut():
+    async def chunks() -> AsyncIterator[bytes]:
+        for (
+            byte
+        ) in b': keep-alive\n\nid: 1\nevent: progress\ndata: {"job_id":"j","fraction":0.5}\n\nevent: x':
+            yield bytes([byte])
+
+    found = [frame async for frame in frames(chunks())]
+    assert found == [{"id": "1", "event": "progress", "data": '{"job_id":"j","fraction":0.5}'}]
+    assert parse(found[0]) == Progress(job_id="j", fraction=0.5)
+
+
+def test_an_error_in_the_stream_is_raised():
+    with pytest.raises(NotFound, match="gone"):
+        parse({"event": "error", "data": '{"error": {"code": "not_found", "message": "gone"}}'})
+
+
+def test_a_code_finds_its_class_and_an_unknown_one_the_first():
+    assert isinstance(by_code("rate_limited", "x"), RateLimited)
+    assert type(by_code("something new", "x")) is LimnerError
