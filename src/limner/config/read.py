@@ -9,281 +9,23 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import platformdirs
 from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    SecretStr,
     ValidationError,
 )
-from pydantic_core import CoreSchema, core_schema
 
+from limner.config.settings import BY_VARIABLE, FLAGS, SECRETS, UNUSED, Settings, masked
+from limner.config.values import Names, Whole
 from limner.core.errors import SetupError
-
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["auto", "console", "json"]
-Kind = Literal["default", "limner.toml", ".env", "environment", "command line"]
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A whole number, from a number or from ASCII digits: `int("٣")` is 3 in Python, a typo here."""
-
-    low: int
-    high: int
-
-    @property
-    def accepts(self) -> str:
-        """For messages and the reference."""
-        return f"a whole number from {self.low} to {self.high}"
-
-    def read(self, value: object) -> int:
-        """The number meant. Raises ValueError."""
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
-            value = int(value)
-        if type(value) is not int or not self.low <= value <= self.high:
-            raise ValueError(f"must be {self.accepts}")
-        return value
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.read, handler(source))
-
-
-@dataclass(frozen=True, slots=True)
-class Seconds:
-    """A length of time, from a number or from ASCII digits with at most one point."""
-
-    low: float
-    high: float
-
-    @property
-    def accepts(self) -> str:
-        """For messages and the reference."""
-        return f"a number of seconds from {self.low:g} to {self.high:g}"
-
-    def read(self, value: object) -> float:
-        """The seconds meant. Raises ValueError."""
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", value.strip()):
-            value = float(value)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not self.low <= value <= self.high
-        ):
-            raise ValueError(f"must be {self.accepts}")
-        return float(value)
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.read, handler(source))
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One line of text that matches `pattern`, stripped; `accepts` says it for people."""
-
-    pattern: str
-    accepts: str
-    lower: bool = False
-
-    def read(self, value: object) -> str:
-        """The stripped text. Raises ValueError."""
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        text = text.strip() if isinstance(text, str) else ""
-        text = text.lower() if self.lower else text
-        if not isinstance(value, str | SecretStr) or not re.fullmatch(self.pattern, text):
-            raise ValueError(f"must be {self.accepts}")
-        return text
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.read, handler(source))
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Lower-case names, from a list or from text with commas."""
-
-    accepts: str = "names separated by commas, for example openai,replicate"
-
-    def read(self, value: object) -> tuple[str, ...]:
-        """The names, each once, in order. Raises ValueError."""
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-            raise ValueError(f"must be {self.accepts}")
-        names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
-        if not all(re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) for name in names):
-            raise ValueError(f"must be {self.accepts}")
-        return names
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.read, handler(source))
-
-
-def _folder(path: Path) -> Path:
-    if "\x00" in str(path) or not str(path).strip():
-        raise ValueError("must be the path of a folder")
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
-
-
-def _database(url: str) -> str:
-    if not url:
-        return url
-    path = url.removeprefix("sqlite:///")
-    if path == url or path.startswith(":memory:") or "?" in path or not path:
-        raise ValueError(
-            "this version keeps its journal in SQLite; give sqlite:///path/limner.db, or leave it empty"
-        )
-    return f"sqlite:///{_folder(Path(path))}"
-
-
-def _blobs(url: str) -> str:
-    path = url.removeprefix("file://")
-    if url in {"", "memory://"}:
-        return url
-    if "://" in path:
-        raise ValueError("this version keeps its pictures in a folder; give its path, or leave it empty")
-    return str(_folder(Path(path)))
-
-
-Secret = Annotated[SecretStr, Text(r"[\x21-\x7e]+", "one line of printable ASCII without blanks")]
-Address = Annotated[
-    str,
-    AfterValidator(lambda url: url.rstrip("/")),
-    Text(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "an address such as http://127.0.0.1:50053, or empty"),
-]
-_LEVELS = Text("debug|info|warning|error", "one of debug, info, warning, error", lower=True)
-_FORMATS = Text("auto|console|json", "one of auto, console, json", lower=True)
-_LATER = "Read and masked now; used when this vendor's provider arrives."
-
-
-class Settings(BaseModel):
-    """All of Limner's settings, checked. Reading them from files and the environment is `load`'s."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
-
-    home: Annotated[Path, AfterValidator(_folder)] = Field(
-        default_factory=lambda: platformdirs.user_data_path("limner"),
-        description="The folder that holds all state: journal, pictures, secrets. Made when missing.",
-    )
-    host: Annotated[str, Text(r"[A-Za-z0-9.:_%\[\]-]+", "a host name or an IP address")] = Field(
-        "127.0.0.1", description="The address `limner serve` listens at."
-    )
-    port: Annotated[int, Whole(1, 65535)] = Field(8003, description="The port `limner serve` listens at.")
-    public_url: Address = Field(
-        "",
-        description="What clients reach the server at, for links in answers. Empty: as the request said.",
-    )
-    database_url: Annotated[str, AfterValidator(_database)] = Field(
-        "", description="The journal: `sqlite:///path/to/file`. Empty: `limner.db` in the home folder."
-    )
-    blob_url: Annotated[str, AfterValidator(_blobs)] = Field(
-        "", description="The folder of the pictures; `memory://` forgets them. Empty: `storage` in the home."
-    )
-    engine_url: Address = Field(
-        "",
-        description="An engine that runs elsewhere. Empty: one is started with the server and ends with it.",
-    )
-    engine_token: Secret | None = Field(None, description="The token the engine at `engine_url` asks for.")
-    engine_threads: Annotated[int, Whole(1, 1024)] | None = Field(
-        None, description="Threads the started engine computes with. Unset: one per processor."
-    )
-    concurrency: Annotated[int, Whole(1, 1024)] = Field(
-        16, description="Jobs that run at once; others queue."
-    )
-    deadline_s: Annotated[float, Seconds(1, 86_400)] = Field(
-        600.0, description="Seconds a job may take from its acceptance, unless its request says otherwise."
-    )
-    lease_s: Annotated[float, Seconds(1, 3600)] = Field(
-        15.0, description="Seconds after which a job of a worker that died is taken up by another."
-    )
-    max_body_bytes: Annotated[int, Whole(1024, 1 << 30)] = Field(
-        1 << 20, description="Bytes a request's body may have."
-    )
-    breaker_failures: Annotated[int, Whole(1, 1000)] = Field(
-        5, description="Failures within the window that make a provider rest."
-    )
-    breaker_window_s: Annotated[float, Seconds(1, 86_400)] = Field(
-        600.0, description="Seconds failures count for, and that a provider then rests."
-    )
-    disabled_providers: Annotated[tuple[str, ...], Names()] = Field(
-        (), description="Providers that are never asked."
-    )
-    log_level: Annotated[LogLevel, _LEVELS] = Field(
-        "info", description="The least important line that is logged."
-    )
-    log_format: Annotated[LogFormat, _FORMATS] = Field(
-        "auto", description="How lines are logged. `auto`: coloured on a terminal, else JSON."
-    )
-    openai_api_key: Secret | None = Field(None, description=f"Key of OpenAI. {_LATER}")
-    together_api_key: Secret | None = Field(None, description=f"Key of Together. {_LATER}")
-    replicate_api_token: Secret | None = Field(None, description=f"Token of Replicate. {_LATER}")
-    gemini_api_key: Secret | None = Field(None, description=f"Key of Gemini. {_LATER}")
-    leonardo_api_key: Secret | None = Field(None, description=f"Key of Leonardo. {_LATER}")
-    runware_api_key: Secret | None = Field(None, description=f"Key of Runware. {_LATER}")
-    groq_api_key: Secret | None = Field(None, description=f"Key of Groq. {_LATER}")
-    huggingface_api_key: Secret | None = Field(None, description=f"Key of Hugging Face. {_LATER}")
-
-    @property
-    def database_path(self) -> Path:
-        """The journal's file."""
-        return (
-            Path(self.database_url.removeprefix("sqlite:///"))
-            if self.database_url
-            else self.home / "limner.db"
-        )
-
-    @property
-    def blobs(self) -> str:
-        """The folder of the pictures, or `memory://`."""
-        return self.blob_url or str(self.home / "storage")
-
-
-SECRETS = frozenset(
-    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
-)
-_VENDOR_KEYS = {
-    name.upper(): name for name in Settings.model_fields if name in SECRETS and name != "engine_token"
-}
-ALIASES: dict[str, str] = {
-    "PORT": "port",
-    "DATABASE_URL": "database_url",
-    "LOCAL_STORAGE_PATH": "blob_url",
-    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": "breaker_failures",
-    "CIRCUIT_BREAKER_TIMEOUT_MS": "breaker_window_s",
-    **_VENDOR_KEYS,
-}
-"""Names that programs before Limner used; within one source the LIMNER_ name wins over them."""
-
-FLAGS: dict[str, str] = {
-    f"ENABLE_IMAGE_GENERATION_{vendor.upper()}": vendor
-    for vendor in ("openai", "together", "replicate", "gemini")
-}
-"""Flags that switch one provider off or on."""
-
-UNUSED = frozenset(
-    {
-        "OLLAMA_BASE_URL",
-        "OLLAMA_IMAGE_MODEL",
-        "GROQ_IMAGE_MODEL",
-        "HUGGINGFACE_IMAGE_MODEL",
-        "COMFYUI_URL",
-        "SUPABASE_URL",
-        "SUPABASE_ANON_KEY",
-        "SUPABASE_SERVICE_KEY",
-    }
-)
-"""Names that programs before Limner used and this version has no use for."""
 
 _ELSEWHERE = frozenset({"LIMNER_CONFIG", "LIMNER_DEBUG"})
 _KUBERNETES = re.compile(r"LIMNER_(SERVICE_(HOST|PORT.*)|PORT_[0-9]+_(TCP|UDP).*)")
 _EXPECTED = {"path_type": "must be the path of a folder", "string_type": "must be text"}
-_BY_VARIABLE = {f"LIMNER_{name.upper()}": name for name in Settings.model_fields} | ALIASES
+Kind = Literal["default", "limner.toml", ".env", "environment", "command line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +68,7 @@ class _Given:
 
     def complaint(self, why: str) -> str:
         """One line: the place, the name, the value (masked where it is secret) and what is accepted."""
-        shown = "********" if self.field in SECRETS else _masked(self.value)
+        shown = "********" if self.field in SECRETS else masked(self.value)
         match self.source.kind:
             case "environment":
                 return f"{self.source.name}={shown}: {why}"
@@ -424,13 +166,13 @@ class _Reading:
             value, source = written[name]
             if not value:
                 continue  # `NAME=` is how compose files leave a variable unset
-            if field := _BY_VARIABLE.get(name):
+            if field := BY_VARIABLE.get(name):
                 yield from self._variable(_Given(field, value, source))
             elif name in UNUSED:
                 self.unused[name] = "this version has no use for it"
             elif name.startswith("LIMNER_") and name not in _ELSEWHERE and not _KUBERNETES.fullmatch(name):
                 prefix = f"{source}: " if source.kind == ".env" else ""
-                self.wrong.append(f"{prefix}{name} is not a setting of Limner{_nearest(name, _BY_VARIABLE)}")
+                self.wrong.append(f"{prefix}{name} is not a setting of Limner{_nearest(name, BY_VARIABLE)}")
 
     def _variable(self, given: _Given) -> Iterator[_Given]:
         text = str(given.value)
@@ -544,18 +286,3 @@ def _toml_complaint(shown: Path, text: str, error: tomllib.TOMLDecodeError) -> s
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else "; `limner config` lists them all"
-
-
-def _masked(value: object) -> str:
-    """The value as one short line, without the password an address may carry."""
-    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:********@", str(value))
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def shown(settings: Settings) -> dict[str, Any]:
-    """Every setting as plain JSON, secrets masked: what people and logs may see."""
-    return {
-        name: _masked(value) if isinstance(value, str) else value
-        for name, value in settings.model_dump(mode="json").items()
-    }

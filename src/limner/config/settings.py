@@ -1,0 +1,160 @@
+"""The settings themselves, and the names they go by elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+)
+
+from limner.config.values import Address, Names, Seconds, Secret, Text, Whole, blob_place, database, folder
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "console", "json"]
+
+
+_LEVELS = Text("debug|info|warning|error", "one of debug, info, warning, error", lower=True)
+_FORMATS = Text("auto|console|json", "one of auto, console, json", lower=True)
+_LATER = "Read and masked now; used when this vendor's provider arrives."
+
+
+class Settings(BaseModel):
+    """All of Limner's settings, checked. Reading them from files and the environment is `load`'s."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    home: Annotated[Path, AfterValidator(folder)] = Field(
+        default_factory=lambda: platformdirs.user_data_path("limner"),
+        description="The folder that holds all state: journal, pictures, secrets. Made when missing.",
+    )
+    host: Annotated[str, Text(r"[A-Za-z0-9.:_%\[\]-]+", "a host name or an IP address")] = Field(
+        "127.0.0.1", description="The address `limner serve` listens at."
+    )
+    port: Annotated[int, Whole(1, 65535)] = Field(8003, description="The port `limner serve` listens at.")
+    public_url: Address = Field(
+        "",
+        description="What clients reach the server at, for links in answers. Empty: as the request said.",
+    )
+    database_url: Annotated[str, AfterValidator(database)] = Field(
+        "", description="The journal: `sqlite:///path/to/file`. Empty: `limner.db` in the home folder."
+    )
+    blob_url: Annotated[str, AfterValidator(blob_place)] = Field(
+        "", description="The folder of the pictures; `memory://` forgets them. Empty: `storage` in the home."
+    )
+    engine_url: Address = Field(
+        "",
+        description="An engine that runs elsewhere. Empty: one is started with the server and ends with it.",
+    )
+    engine_token: Secret | None = Field(None, description="The token the engine at `engine_url` asks for.")
+    engine_threads: Annotated[int, Whole(1, 1024)] | None = Field(
+        None, description="Threads the started engine computes with. Unset: one per processor."
+    )
+    concurrency: Annotated[int, Whole(1, 1024)] = Field(
+        16, description="Jobs that run at once; others queue."
+    )
+    deadline_s: Annotated[float, Seconds(1, 86_400)] = Field(
+        600.0, description="Seconds a job may take from its acceptance, unless its request says otherwise."
+    )
+    lease_s: Annotated[float, Seconds(1, 3600)] = Field(
+        15.0, description="Seconds after which a job of a worker that died is taken up by another."
+    )
+    max_body_bytes: Annotated[int, Whole(1024, 1 << 30)] = Field(
+        1 << 20, description="Bytes a request's body may have."
+    )
+    breaker_failures: Annotated[int, Whole(1, 1000)] = Field(
+        5, description="Failures within the window that make a provider rest."
+    )
+    breaker_window_s: Annotated[float, Seconds(1, 86_400)] = Field(
+        600.0, description="Seconds failures count for, and that a provider then rests."
+    )
+    disabled_providers: Annotated[tuple[str, ...], Names()] = Field(
+        (), description="Providers that are never asked."
+    )
+    log_level: Annotated[LogLevel, _LEVELS] = Field(
+        "info", description="The least important line that is logged."
+    )
+    log_format: Annotated[LogFormat, _FORMATS] = Field(
+        "auto", description="How lines are logged. `auto`: coloured on a terminal, else JSON."
+    )
+    openai_api_key: Secret | None = Field(None, description=f"Key of OpenAI. {_LATER}")
+    together_api_key: Secret | None = Field(None, description=f"Key of Together. {_LATER}")
+    replicate_api_token: Secret | None = Field(None, description=f"Token of Replicate. {_LATER}")
+    gemini_api_key: Secret | None = Field(None, description=f"Key of Gemini. {_LATER}")
+    leonardo_api_key: Secret | None = Field(None, description=f"Key of Leonardo. {_LATER}")
+    runware_api_key: Secret | None = Field(None, description=f"Key of Runware. {_LATER}")
+    groq_api_key: Secret | None = Field(None, description=f"Key of Groq. {_LATER}")
+    huggingface_api_key: Secret | None = Field(None, description=f"Key of Hugging Face. {_LATER}")
+
+    @property
+    def database_path(self) -> Path:
+        """The journal's file."""
+        return (
+            Path(self.database_url.removeprefix("sqlite:///"))
+            if self.database_url
+            else self.home / "limner.db"
+        )
+
+    @property
+    def blobs(self) -> str:
+        """The folder of the pictures, or `memory://`."""
+        return self.blob_url or str(self.home / "storage")
+
+
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)
+_VENDOR_KEYS = {
+    name.upper(): name for name in Settings.model_fields if name in SECRETS and name != "engine_token"
+}
+ALIASES: dict[str, str] = {
+    "PORT": "port",
+    "DATABASE_URL": "database_url",
+    "LOCAL_STORAGE_PATH": "blob_url",
+    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": "breaker_failures",
+    "CIRCUIT_BREAKER_TIMEOUT_MS": "breaker_window_s",
+    **_VENDOR_KEYS,
+}
+"""Names that programs before Limner used; within one source the LIMNER_ name wins over them."""
+
+FLAGS: dict[str, str] = {
+    f"ENABLE_IMAGE_GENERATION_{vendor.upper()}": vendor
+    for vendor in ("openai", "together", "replicate", "gemini")
+}
+"""Flags that switch one provider off or on."""
+
+UNUSED = frozenset(
+    {
+        "OLLAMA_BASE_URL",
+        "OLLAMA_IMAGE_MODEL",
+        "GROQ_IMAGE_MODEL",
+        "HUGGINGFACE_IMAGE_MODEL",
+        "COMFYUI_URL",
+        "SUPABASE_URL",
+        "SUPABASE_ANON_KEY",
+        "SUPABASE_SERVICE_KEY",
+    }
+)
+"""Names that programs before Limner used and this version has no use for."""
+
+BY_VARIABLE = {f"LIMNER_{name.upper()}": name for name in Settings.model_fields} | ALIASES
+"""Every environment variable that is a setting."""
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Every setting as plain JSON, secrets masked: what people and logs may see."""
+    return {
+        name: masked(value) if isinstance(value, str) else value
+        for name, value in settings.model_dump(mode="json").items()
+    }
+
+
+def masked(value: object) -> str:
+    """The value as one short line, without the password an address may carry."""
+    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:********@", str(value))
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= 80 else text[:77] + "..."
