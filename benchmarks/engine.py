@@ -109,12 +109,11 @@ def peer(count: int, threads: int, steps: int = 10) -> None:
     if missing:
         print(f"peer (diffusers on torch): left out, not installed: {', '.join(missing)}")
         return
-    # Imported only here: the peer is optional.
-    import torch  # noqa: PLC0415
+    import torch
 
-    from training.autoencoder import build  # noqa: PLC0415
-    from training.text import LENGTH, WIDTH  # noqa: PLC0415
-    from training.unet import Denoiser  # noqa: PLC0415
+    from training.autoencoder import build
+    from training.text import LENGTH, WIDTH
+    from training.unet import Denoiser
 
     torch.set_num_threads(threads)
     unet, vae = Denoiser().eval(), build().eval()
