@@ -62,8 +62,9 @@ class Limner:
     """The application. Use it as an async context manager; everything it starts ends with the block.
 
     `settings` default to what `limner.toml`, `.env` and the environment say. `providers` and `models`
-    replace the installed ones, for tests and for programs that bring their own. Entering raises
-    `SetupError` (a wrong file, a folder that cannot be written, `HomeInUse`) and leaves nothing behind.
+    replace the installed ones, for tests and for programs that bring their own. An `idle` one reads,
+    quotes and cancels, but runs no job and starts no engine. Entering raises `SetupError` (a wrong file,
+    a folder that cannot be written, `HomeInUse`) and leaves nothing behind.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Limner:
         *,
         providers: Mapping[str, type[Provider]] | None = None,
         models: Sequence[Model] | None = None,
+        idle: bool = False,
     ) -> None:
+        self._idle = idle
         self.settings = load().settings if settings is None else settings
         self.version = __version__
         kinds = installed() if providers is None else dict(providers)
@@ -281,7 +284,7 @@ class Limner:
         await blobs.probe()
         wires = await self._wires(stack)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        if self._supervisor is not None:
+        if self._supervisor is not None and not self._idle:
             self._supervisor.start(tasks)
             stack.push_async_callback(self._supervisor.stop)
         hub = Hub()
@@ -295,10 +298,11 @@ class Limner:
             version=self.version,
         )
         worker = Worker(means, concurrency=settings.concurrency, lease_s=settings.lease_s)
-        worker.start(tasks)
-        stack.push_async_callback(worker.stop)
-        tidying = tasks.create_task(Janitor(store, blobs).work(), name="janitor")
-        stack.callback(tidying.cancel)
+        if not self._idle:
+            worker.start(tasks)
+            stack.push_async_callback(worker.stop)
+            tidying = tasks.create_task(Janitor(store, blobs).work(), name="janitor")
+            stack.callback(tidying.cancel)
         return _Running(
             lock=lock, store=store, blobs=blobs, hub=hub, worker=worker, means=means, wires=wires, tasks=tasks
         )
@@ -358,7 +362,7 @@ class Limner:
         )
 
     async def _accepted(self, request: GenerateRequest, key: str | None, by: str, identity: str) -> Job:
-        """Accept in a task of our own: a caller who leaves meanwhile must not leave a job that nobody runs."""
+        """Accept in a task of our own: a caller who leaves meanwhile must not leave a job nobody runs."""
         answer: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
 
         async def accept() -> None:

@@ -1,70 +1,64 @@
-from limner.blobs.store import Blobs
+import asyncio
+
 from limner.core.errors import StorageError
 from limner.jobs.janitor import Janitor
-from tests.fakes import Desk, done, limner, opened, rows, until, vendor
-
-HELD = "SELECT count(*) FROM answers"
+from tests.fakes import Desk, limner, request, rows, until, vendor
 
 
-async def drawn(home, count=1):
-    """One finished job; its pictures and the folder they are in."""
-    async with limner(home, vendor(Desk([done(count)]))) as app:
-        job = await app.draw("a red fox", count=count)
-    return job.images, home / "storage" / "blobs"
+def answers(home):
+    return rows(home, "SELECT count(*) FROM answers")[0][0]
 
 
-async def tidied(home, age_s=0.0):
-    async with opened(home) as store:
-        return await Janitor(store, Blobs(home / "storage")).tidy(age_s)
+def file_of(home, image):
+    (path,) = (home / "storage").rglob(image.digest)
+    return path
 
 
-async def test_a_raw_answer_is_held_until_its_pictures_are_secured(tmp_path):
-    await drawn(tmp_path)
-    assert rows(tmp_path, HELD) == [(1,)]
-    assert await tidied(tmp_path) == 1
-    assert rows(tmp_path, HELD) == [(0,)]
+async def test_raw_answers_go_once_their_pictures_are_safe(home):
+    async with limner(home, vendor(Desk())) as app:
+        await app.draw(request())
+        assert answers(home) == 1
+        assert await Janitor(app._now.store, app._now.blobs).tidy(60.0) == 0
+        assert answers(home) == 1
+        assert await Janitor(app._now.store, app._now.blobs).tidy(-1.0) == 1
+        assert answers(home) == 0
 
 
-async def test_answers_of_jobs_that_ended_just_now_stay(tmp_path):
-    await drawn(tmp_path)
-    assert await tidied(tmp_path, age_s=60.0) == 0
-    assert rows(tmp_path, HELD) == [(1,)]
+async def test_a_picture_lost_to_a_power_cut_is_made_again_from_its_answer(home):
+    async with limner(home, vendor(Desk())) as app:
+        (image,) = (await app.draw(request())).images
+        before = await app.open(image)
+        file_of(home, image).unlink()
+        await Janitor(app._now.store, app._now.blobs).tidy(-1.0)
+        assert await app.open(image) == before
+        assert answers(home) == 0
 
 
-async def test_a_picture_lost_to_a_power_cut_is_made_again_from_its_answer(tmp_path):
-    images, folder = await drawn(tmp_path, count=3)
-    lost = folder / images[1].digest[:2] / images[1].digest
-    whole = lost.read_bytes()
-    lost.unlink()
-    assert await tidied(tmp_path) == 1
-    assert lost.read_bytes() == whole
+async def test_a_new_owner_tidies_at_once_after_the_last(home):
+    async with limner(home, vendor(Desk())) as app:
+        await app.draw(request())
+    await asyncio.sleep(0.01)
+    async with limner(home, vendor(Desk())):
+        await until(lambda: answers(home) == 0)
 
 
-async def test_a_picture_cut_off_by_a_power_cut_is_made_whole(tmp_path):
-    images, folder = await drawn(tmp_path)
-    cut = folder / images[0].digest[:2] / images[0].digest
-    whole = cut.read_bytes()
-    cut.chmod(0o644)
-    cut.write_bytes(b"")
-    await tidied(tmp_path)
-    assert cut.read_bytes() == whole
+async def test_a_storage_that_refuses_leaves_the_answers_for_later(home, monkeypatch):
+    async with limner(home, vendor(Desk())) as app:
+        await app.draw(request())
+        store, refused = app._now.store, []
+        forget = store.forget_answers
 
+        async def refuse(ids):
+            if len(refused) < 2:
+                refused.append(ids)
+                raise StorageError("full")
+            await forget(ids)
 
-async def test_the_next_owner_tidies_at_once(tmp_path):
-    await drawn(tmp_path)
-    async with limner(tmp_path, vendor(Desk())):
-        await until(lambda: rows(tmp_path, HELD) == [(0,)])
-
-
-async def test_a_disk_that_refuses_leaves_the_answers_for_later(tmp_path, monkeypatch):
-    await drawn(tmp_path)
-    tries = []
-
-    async def refuse(self, digest, size_bytes):
-        tries.append(digest)
-        raise StorageError("the disk is away")
-
-    monkeypatch.setattr(Blobs, "secure", refuse)
-    async with limner(tmp_path, vendor(Desk())):
-        await until(lambda: len(tries) == 1)
-    assert rows(tmp_path, HELD) == [(1,)]
+        monkeypatch.setattr(store, "forget_answers", refuse)
+        monkeypatch.setattr("limner.jobs.janitor._EVERY_S", 0.001)
+        monkeypatch.setattr("limner.jobs.janitor._AGE_S", -1.0)
+        await asyncio.sleep(0.005)
+        tidying = asyncio.ensure_future(Janitor(store, app._now.blobs).work())
+        await until(lambda: answers(home) == 0)
+        tidying.cancel()
+        assert len(refused) == 2

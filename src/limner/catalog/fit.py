@@ -41,7 +41,7 @@ def fit(request: GenerateRequest, model: Model, known: frozenset[str] | None = N
     if misfit is not None:
         return misfit
     width, height = request.size or _default_size(request.quality, model)
-    notes = _notes(request, model, known)
+    notes = (*_size_notes(width * height, model), *_notes(request, model, known))
     if request.policy.strict and notes:
         return Misfit(notes[0].field, f"strict: {notes[0].message}")
     sent = request.model_copy(
@@ -122,6 +122,13 @@ def _guidance(request: GenerateRequest, model: Model) -> float | None:
     return None if model.guidance is None else request.guidance_scale or model.guidance
 
 
+def _size_notes(pixels: int, model: Model) -> tuple[Note, ...]:
+    drawn = model.sizes.drawn_pixels
+    if drawn is None or pixels <= drawn:
+        return ()
+    return (Note(field="size", message=f"drawn with {drawn:,} pixels and enlarged to {pixels:,}"),)
+
+
 def _notes(request: GenerateRequest, model: Model, known: frozenset[str] | None) -> tuple[Note, ...]:
     notes = []
     if request.model in model.stands_in_for:
@@ -140,15 +147,20 @@ def _notes(request: GenerateRequest, model: Model, known: frozenset[str] | None)
         notes.append(Note(field="negative_prompt", message="ignored: the model takes none"))
     if known is not None:
         notes += _unknown_words(request, known)
+    if model.max_words is not None and len(_words(request.prompt)) > model.max_words:
+        notes.append(Note(field="prompt", message=f"only its first {model.max_words} words are read"))
     return tuple(notes)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
 
 
 def _unknown_words(request: GenerateRequest, known: frozenset[str]) -> list[Note]:
     """A model with a small vocabulary says which words it will not draw."""
     notes = []
     for field, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt)):
-        normal = unicodedata.normalize("NFKC", text or "").lower()
-        unknown = list(dict.fromkeys(word for word in _WORD.findall(normal) if word not in known))
+        unknown = list(dict.fromkeys(word for word in _words(text or "") if word not in known))
         if unknown:
             shown = ", ".join(word[:40] for word in unknown[:_SHOWN_WORDS])
             more = f" and {len(unknown) - _SHOWN_WORDS} more" if len(unknown) > _SHOWN_WORDS else ""

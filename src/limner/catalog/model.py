@@ -31,6 +31,8 @@ class Sizes(BaseModel):
     max_side: int
     multiple_of: int = 8
     max_pixels: int | None = None
+    drawn_pixels: int | None = None
+    """Larger pictures are drawn at this many pixels and enlarged; None when every size is drawn in full."""
 
 
 class Steps(BaseModel):
@@ -74,6 +76,8 @@ class Model(BaseModel):
     styles: tuple[str, ...] = ()
     free_style: bool = False
     """True when `style` may be any words, False when it must be one of `styles`."""
+    max_words: int | None = None
+    """Words of a prompt that the model reads; None when it is the characters that count."""
     words_file: str | None = None
     """Path inside the package of the tokenizer whose vocabulary is all the model knows."""
     price: Price | None = None

@@ -50,13 +50,14 @@ class Janitor:
             for artifact in made:
                 if not await self._blobs.secure(artifact.digest, artifact.size_bytes):
                     await self._mend(attempt_id, artifact)
+            await self._blobs.drop(attempt_id)
         if settled:
             await self._store.forget_answers([attempt_id for attempt_id, _ in settled])
         return len(settled)
 
     async def _mend(self, attempt_id: str, artifact: Artifact) -> None:
         """Make the file again from the raw answer; the recipe holds no time, so the bytes are the same."""
-        answer = await self._store.answer(attempt_id)
+        answer = await self._store.answer(attempt_id) or await self._blobs.kept(attempt_id)
         if answer is None:
             return
         done = unpack(answer)

@@ -1,6 +1,7 @@
 """Run one job: finish the order that is open, else plan and walk, then store what was bought."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from limner.core.errors import (
     NoRoute,
     ProviderError,
     RateLimited,
+    StorageError,
     TimedOut,
     Unavailable,
     Unknown,
@@ -188,8 +190,8 @@ class Run:
     async def _resume(self, attempt: OpenAttempt) -> Bought | Failures:
         """Finish what was left open, before anything new is planned."""
         kept = await self._means.store.answer(attempt.id)
-        self._small = kept is not None
-        if kept is None:
+        self._small = bool(kept)
+        if not kept:
             kept = await self._means.blobs.kept(attempt.id)
         try:
             if kept is not None:
@@ -274,7 +276,7 @@ class Run:
         if not self._small:
             await steadily(lambda: means.blobs.keep(attempt.id, answer), "answer")
         event = self._event("storing", "storing")
-        data = answer if self._small else None
+        data = answer if self._small else b""
         await steadily(lambda: means.store.answered(attempt, self._epoch, data, [event]), "answer")
         self._tell(event)
 
@@ -310,7 +312,8 @@ class Run:
         await steadily(lambda: self._means.store.finish(job, self._epoch, attempt, micros, [event]), "end")
         self._over = True
         if not self._small:
-            await self._means.blobs.drop(attempt.id)
+            with contextlib.suppress(StorageError):  # the janitor drops it later
+                await self._means.blobs.drop(attempt.id)
         self._tell(event)
         self._means.hub.publish(job.id, Ended(job))
         return None

@@ -29,6 +29,7 @@ class Worker:
         """The last claim took all it had room for, so that more jobs may be waiting for a slot."""
         self._tasks: asyncio.TaskGroup | None = None
         self._loops: list[asyncio.Task[None]] = []
+        self._stopped = False
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to claim and to renew."""
@@ -40,6 +41,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop working: orders stay where they are, leases are handed over, nothing is cancelled."""
+        self._stopped = True
         for task in (*self._loops, *self._running):
             task.cancel()
         await asyncio.gather(*self._loops, *self._running, return_exceptions=True)
@@ -48,7 +50,7 @@ class Worker:
 
     def reserve(self) -> bool:
         """Take a slot for a job about to be written as ours; give it to `take` or `give_back`."""
-        if self._free <= 0 or self._tasks is None:
+        if self._free <= 0 or self._tasks is None or self._stopped:
             return False
         self._free -= 1
         return True
@@ -63,6 +65,8 @@ class Worker:
         """Run a job in a reserved slot."""
         if self._tasks is None:
             raise RuntimeError("the worker was not started")
+        if self._stopped:
+            return  # it is on disk: whoever opens the home next goes on with it
         wish = asyncio.Event()
         if work.job.cancel_requested:
             wish.set()

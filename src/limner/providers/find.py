@@ -7,13 +7,14 @@ from importlib.metadata import entry_points
 from inspect import isabstract
 
 from limner import providers
+from limner.core.errors import SetupError
 from limner.providers.base import Provider
 
 ENTRY_POINTS = "limner.providers"
 
 
 def installed() -> dict[str, type[Provider]]:
-    """Provider classes by name; a plugin may not take a shipped provider's name."""
+    """Provider classes by name; a plugin may not take a shipped provider's name. Raises `SetupError`."""
     found = {kind.name: kind for kind in _plugins()}
     return found | {kind.name: kind for kind in _shipped()}
 
@@ -29,4 +30,10 @@ def _shipped() -> Iterator[type[Provider]]:
 
 def _plugins() -> Iterator[type[Provider]]:
     for entry in entry_points(group=ENTRY_POINTS):
-        yield entry.load()
+        try:
+            yield entry.load()
+        except (ImportError, AttributeError) as error:
+            raise SetupError(
+                f"the provider plugin {entry.name!r} ({entry.value}) cannot be loaded: {error}; "
+                "mend or uninstall its package"
+            ) from error

@@ -38,8 +38,8 @@ ATTEMPT_COLUMNS = (
     "submitted_at", "deadline_at", "epoch",
 )  # fmt: skip
 ARTIFACT_COLUMNS = (
-    "id", "job_id", "attempt_id", "idx", "digest", "size_bytes", "width", "height", "format", "seed", "project",
-    "provider", "model", "file", "recipe", "created_at",
+    "id", "job_id", "attempt_id", "idx", "digest", "size_bytes", "width", "height", "format", "seed",
+    "project", "provider", "model", "file", "recipe", "created_at",
 )  # fmt: skip
 EVENT_COLUMNS = ("job_id", "seq", "type", "state", "at", "message")
 

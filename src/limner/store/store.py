@@ -127,15 +127,14 @@ class Store:
         await self._database.write(act)
 
     async def answered(
-        self, attempt: OpenAttempt, epoch: int, data: bytes | None, events_: Sequence[JobEvent]
+        self, attempt: OpenAttempt, epoch: int, data: bytes, events_: Sequence[JobEvent]
     ) -> None:
-        """The answer as it came, before anything in it is read: `data`, or None when a blob holds it."""
+        """The answer as it came, before anything in it is read; empty when a blob holds it."""
 
         def act(connection: Connection) -> None:
             _fence(connection, attempt.job_id, epoch, state="storing")
             _ANSWERED.run(connection, {"key": attempt.id})
-            if data is not None:
-                _ADD_ANSWER.run(connection, {"attempt_id": attempt.id, "data": data})
+            _ADD_ANSWER.run(connection, {"attempt_id": attempt.id, "data": data})
             _record(connection, events_)
 
         await self._database.write(act)
@@ -274,7 +273,7 @@ class Store:
         return await self._image(select(artifacts).where(*place), f"{project}/{provider}/{file}")
 
     async def answer(self, attempt_id: str) -> bytes | None:
-        """The raw answer of an attempt, None when the database holds none."""
+        """The raw answer of an attempt, empty when a blob holds it, None when there is none."""
 
         def act(connection: Connection) -> bytes | None:
             return connection.execute(_GET_ANSWER, {"key": attempt_id}).scalar_one_or_none()
@@ -282,7 +281,7 @@ class Store:
         return await self._database.read(act)
 
     async def settled_answers(self, age_s: float, limit: int) -> list[tuple[str, tuple[Artifact, ...]]]:
-        """Attempts of jobs that ended more than `age_s` seconds ago and whose raw answers are still held, with
+        """Attempts of jobs that ended over `age_s` seconds ago and whose raw answers are still held, with
         the pictures made of them."""
 
         def act(connection: Connection) -> list[tuple[str, tuple[Artifact, ...]]]:
