@@ -11,7 +11,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from limner.app import Limner, ProviderStatus, invalid, read_request
+from limner.app import Limner, ProviderStatus
 from limner.catalog.load import shipped
 from limner.core.errors import (
     Conflict,
@@ -25,6 +25,7 @@ from limner.core.errors import (
     Unavailable,
 )
 from limner.core.quote import Alternative, Note, Quote
+from limner.core.reading import invalid, read_request
 from limner.core.request import Policy
 from limner.providers.base import Health
 from limner.wire import Wire
@@ -448,3 +449,12 @@ async def test_an_engine_that_cannot_start_is_said_to_every_caller(home, monkeyp
             await app.generate("a red fox")
         assert await app.ready() == ["the engine cannot start: exit code 3"]
         assert [one.reason for one in await app.providers()] == ["the engine cannot start: exit code 3"]
+
+
+async def test_a_job_fails_at_once_when_the_engine_cannot_start(home, monkeypatch):
+    script = "import sys; print('weights broken: reinstall', file=sys.stderr); sys.exit(3)"
+    monkeypatch.setattr("limner.supervisor.Supervisor._command", lambda self: [sys.executable, "-c", script])
+    async with Limner(settings(home)) as app:
+        job = await app.draw("a red fox")
+    assert (job.state, job.error.code) == ("failed", "no_route")
+    assert "weights broken: reinstall" in job.error.message

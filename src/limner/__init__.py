@@ -9,6 +9,7 @@ with SyncLimner() as limner:
 ```
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ __all__ = [
     "SyncLimner",
     "__version__",
 ]
+
+# A library says nothing unless the program that uses it wants to hear it.
+logging.getLogger("limner").addHandler(logging.NullHandler())
 
 _HOMES = {
     "Artifact": "limner.core.job",

@@ -1,7 +1,6 @@
 """Limner: builds everything once and offers the verbs that every door calls."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,23 +8,25 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, Unpack
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from limner import __version__
 from limner.blobs.store import Blobs
 from limner.catalog.load import shipped, words
 from limner.catalog.model import Model
 from limner.config import Settings, load
-from limner.core.errors import InvalidRequest, LimnerError, NoRoute, ProviderError, SetupError
+from limner.core.errors import LimnerError, NoRoute, ProviderError, SetupError
 from limner.core.events import Ended, JobEvent, Message
 from limner.core.ids import uuid7
-from limner.core.job import Artifact, Job, JobState, Receipt
+from limner.core.job import Artifact, Job, JobState
 from limner.core.quote import Alternative, Quote, Route, Target
+from limner.core.reading import as_request
 from limner.core.request import GenerateRequest, RequestFields
 from limner.imaging.thumbnail import thumbnail
+from limner.jobs.desk import Desk
 from limner.jobs.hub import Hub
 from limner.jobs.janitor import Janitor
-from limner.jobs.run import Means
+from limner.jobs.means import Means
 from limner.jobs.worker import Worker
 from limner.providers.base import Provider
 from limner.providers.find import installed
@@ -35,7 +36,6 @@ from limner.router.pulse import Pulse
 from limner.store.database import Database
 from limner.store.lock import HomeLock
 from limner.store.migrate import migrate
-from limner.store.rows import NewJob, OpenAttempt, Work
 from limner.store.store import Store
 from limner.supervisor import Supervisor
 from limner.wire import Wire, session
@@ -134,7 +134,7 @@ class Limner:
         `key` is an idempotency key of the caller `by`: the same key and request give the first job again.
         Raises `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`: nothing was bought.
         """
-        return await self._accepted(_as_request(request, fields), key, by, uuid7())
+        return await self._now.desk.accept(as_request(request, fields), key, by, uuid7())
 
     async def draw(
         self,
@@ -150,7 +150,7 @@ class Limner:
         """
         identity = uuid7()
         with self._now.hub.subscribe(identity) as messages:
-            job = await self._accepted(_as_request(request, fields), key, by, identity)
+            job = await self._now.desk.accept(as_request(request, fields), key, by, identity)
             if job.id == identity:
                 while not isinstance(message := await messages.next(), Ended):
                     pass
@@ -303,8 +303,9 @@ class Limner:
             stack.push_async_callback(worker.stop)
             tidying = tasks.create_task(Janitor(store, blobs).work(), name="janitor")
             stack.callback(tidying.cancel)
+        desk = Desk(means, worker, tasks, deadline_s=settings.deadline_s, lease_s=settings.lease_s)
         return _Running(
-            lock=lock, store=store, blobs=blobs, hub=hub, worker=worker, means=means, wires=wires, tasks=tasks
+            lock=lock, store=store, blobs=blobs, hub=hub, worker=worker, means=means, wires=wires, desk=desk
         )
 
     async def _wires(self, stack: AsyncExitStack) -> dict[str, Provider]:
@@ -331,7 +332,13 @@ class Limner:
 
     def _accounts(self) -> list[Account]:
         return [
-            Account(provider=name, name=name, obstacle=self._obstacle(name), local=name == "local")
+            Account(
+                provider=name,
+                name=name,
+                obstacle=self._obstacle(name),
+                passing=name != "local" or self._supervisor is None,
+                local=name == "local",
+            )
             for name in self._kinds
         ]
 
@@ -361,79 +368,6 @@ class Limner:
             address=provider.wire.address,
         )
 
-    async def _accepted(self, request: GenerateRequest, key: str | None, by: str, identity: str) -> Job:
-        """Accept in a task of our own: a caller who leaves meanwhile must not leave a job nobody runs."""
-        answer: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-
-        async def accept() -> None:
-            try:
-                job = await self._accept(request, key, by, identity)
-            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the caller
-                if not answer.done():
-                    answer.set_exception(error)
-            else:
-                if not answer.done():
-                    answer.set_result(job)
-
-        self._now.tasks.create_task(accept())
-        return await answer
-
-    async def _accept(self, request: GenerateRequest, key: str | None, by: str, identity: str) -> Job:
-        """Write the job; with a free slot its first order goes into the same commit and starts at once."""
-        now = self._now
-        seeded = request
-        if request.seed is None:
-            seeded = request.model_copy(update={"seed": secrets.randbelow(_RANDOM_SEEDS - request.count)})
-        try:
-            route = self._plan(seeded)
-        except LimnerError:
-            earlier = None if key is None else await now.store.earlier(by, key, request.fingerprint())
-            if earlier is None:
-                raise
-            return earlier
-        at = time.time()
-        deadline_s = request.policy.deadline_s or self.settings.deadline_s
-        job = Job(
-            id=identity,
-            state="queued",
-            request=seeded,
-            created_at=at,
-            receipt=Receipt(notes=route.targets[0].notes, passed_over=route.passed_over),
-        )
-        queued = JobEvent(job_id=identity, seq=1, type="queued", state="queued", at=at)
-        new = NewJob(job, tenant=by, client_key=key, fingerprint=request.fingerprint(), deadline_s=deadline_s)
-        if not now.worker.reserve():
-            earlier = await now.store.enqueue(new, [queued])
-            if earlier is None:
-                now.hub.publish(identity, queued)
-            now.worker.wake()
-            return earlier or job
-        taken = False
-        try:
-            attempt = _first_attempt(identity, route.targets[0], at, deadline_s)
-            job = job.model_copy(
-                update={
-                    "state": "running",
-                    "started_at": at,
-                    "receipt": job.receipt.model_copy(update={"attempts": (attempt.shown(),)}),
-                }
-            )
-            running = JobEvent(
-                job_id=identity, seq=2, type="running", state="running", at=at, message=attempt.target.name
-            )
-            leased = NewJob(job, new.tenant, new.client_key, new.fingerprint, new.deadline_s)
-            earlier = await now.store.enqueue(leased, [queued, running], attempt, self.settings.lease_s)
-            if earlier is not None:
-                return earlier
-            now.hub.publish(identity, queued)
-            now.hub.publish(identity, running)
-            now.worker.take(Work(job, epoch=1, seq=2, deadline_s=deadline_s, attempt=attempt, route=route))
-            taken = True
-        finally:
-            if not taken:
-                now.worker.give_back()
-        return job
-
 
 @dataclass(frozen=True, slots=True)
 class _Running:
@@ -446,7 +380,7 @@ class _Running:
     worker: Worker
     means: Means
     wires: dict[str, Provider]
-    tasks: asyncio.TaskGroup
+    desk: Desk
 
 
 @asynccontextmanager
@@ -464,14 +398,8 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 
 def _provider(wires: Mapping[str, Provider], target: Target) -> Provider:
     if target.provider not in wires:
-        raise NoRoute(f"{target.name}: the provider is not switched on here any more")
+        raise NoRoute(f"{target.name}: the provider is not switched on here any more", passing=True)
     return wires[target.provider]
-
-
-def _first_attempt(job_id: str, target: Target, at: float, deadline_s: float) -> OpenAttempt:
-    return OpenAttempt(
-        job_id=job_id, n=1, target=target, why="first choice", submitted_at=at, deadline_at=at + deadline_s
-    )
 
 
 def _alternative(target: Target) -> Alternative:
@@ -486,27 +414,3 @@ def _alternative(target: Target) -> Alternative:
 
 def _vocabulary(model: Model) -> frozenset[str] | None:
     return words(model.words_file) if model.words_file else None
-
-
-def _as_request(request: GenerateRequest | str, fields: RequestFields) -> GenerateRequest:
-    """The request meant. Raises `InvalidRequest` naming the field."""
-    if isinstance(request, GenerateRequest) and not fields:
-        return request
-    given = {"prompt": request} if isinstance(request, str) else request.model_dump()
-    return read_request(given | dict(fields))
-
-
-def read_request(values: Mapping[str, object]) -> GenerateRequest:
-    """A request from plain values. Raises `InvalidRequest` naming the first field at fault."""
-    try:
-        return GenerateRequest.model_validate(dict(values))
-    except ValidationError as error:
-        raise invalid(error) from error
-
-
-def invalid(error: ValidationError) -> InvalidRequest:
-    """Pydantic's findings as one sentence of ours; long input is never echoed."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
-    said = first["msg"].removeprefix("Value error, ")
-    return InvalidRequest(f"{field} {said}" if field else said, field)

@@ -7,6 +7,7 @@ leaves when the parent does, because it holds the other end of a pipe.
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -15,11 +16,9 @@ import sys
 import time
 from collections import deque
 
-import structlog
-
 from limner.core.errors import SetupError
 
-_log = structlog.get_logger()
+_log = logging.getLogger(__name__)
 _RESTARTS = 5
 _WITHIN_S = 60.0
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM)
@@ -70,7 +69,7 @@ class Supervisor:
                 self._give_up(f"the engine cannot start: {error}")
                 return
             self.pid = None
-            _log.warning("engine ended", code=code, said=said[-1:] or None)
+            _log.warning("engine ended with code %d: %s", code, said[-1] if said else "it said nothing")
             if code in _KILLED:
                 # Somebody else's doing says nothing about whether the next life works.
                 self.restarts += 1
@@ -88,7 +87,7 @@ class Supervisor:
     def _give_up(self, reason: str) -> None:
         self.obstacle = reason
         self._socket.close()
-        _log.error("engine given up", reason=reason)
+        _log.error("engine given up: %s", reason)
 
     async def _live(self) -> tuple[int, list[str]]:
         """One life of the child: its exit code and the last lines it said."""
@@ -109,7 +108,7 @@ class Supervisor:
                 raise SetupError("the engine's standard error could not be opened")
             async for line in process.stderr:
                 said.append(line.decode("utf-8", "replace").rstrip())
-                _log.debug("engine", line=said[-1])
+                _log.debug("engine: %s", said[-1])
             return await process.wait(), list(said)
         finally:
             await _end(process)

@@ -62,3 +62,14 @@ async def test_a_storage_that_refuses_leaves_the_answers_for_later(home, monkeyp
         await until(lambda: answers(home) == 0)
         tidying.cancel()
         assert len(refused) == 2
+
+
+async def test_files_that_no_record_names_are_swept_after_a_day(home, monkeypatch):
+    orphan = b"a file whose record was never written"
+    async with limner(home, vendor(Desk())) as app:
+        job = await app.draw(request())
+        digest = await app._now.blobs.put(orphan)
+        monkeypatch.setattr("limner.jobs.janitor._ORPHAN_AGE_S", -60.0)
+    async with limner(home, vendor(Desk())) as app:
+        await until(lambda: not (home / "storage" / "blobs" / digest[:2] / digest).exists())
+        assert await app.open(job.images[0]) != b""

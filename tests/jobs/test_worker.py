@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from limner.core.errors import StorageError
-from limner.jobs.run import Means
+from limner.jobs.means import Means
 from limner.jobs.worker import Worker
 from tests.fakes import Desk, done, limner, never, request, rows, until, vendor
 
@@ -13,7 +13,7 @@ async def test_a_lease_is_renewed_for_as_long_as_the_job_runs(home, monkeypatch)
     async with limner(home, vendor(desk)) as app:
         monkeypatch.setattr(app._now.worker, "_lease_s", 0.03)
         app._now.worker._loops[1].cancel()
-        app._now.worker._loops.append(app._now.tasks.create_task(app._now.worker._renewing()))
+        app._now.worker._loops.append(app._now.desk._tasks.create_task(app._now.worker._renewing()))
         await app.generate(request())
         before = rows(home, "SELECT lease_until FROM jobs")
         await until(lambda: rows(home, "SELECT lease_until FROM jobs") not in (before, []))
@@ -33,7 +33,7 @@ async def test_leases_that_cannot_be_renewed_and_jobs_that_cannot_be_claimed_end
         monkeypatch.setattr(store, "renew", refuse)
         monkeypatch.setattr(app._now.worker, "_lease_s", 0.01)
         app._now.worker._loops[1].cancel()
-        app._now.worker._loops.append(app._now.tasks.create_task(app._now.worker._renewing()))
+        app._now.worker._loops.append(app._now.desk._tasks.create_task(app._now.worker._renewing()))
         app._now.worker.wake()
         desk.submits = [lambda call: _later(refused, 4)]
         first = asyncio.ensure_future(app.draw(request()))

@@ -11,7 +11,8 @@ from limner.core.job import Failure, Job
 from limner.core.quote import Note, PassedOver
 from limner.store.rows import NewJob, OpenAttempt
 from limner.store.schema import clock, jobs
-from limner.store.store import Fenced, Store
+from limner.store.steps import Fenced
+from limner.store.store import Store
 from tests.fakes import opened, request, target
 
 PAID, FREE = target("easel"), target("local", "0")

@@ -49,13 +49,15 @@ class Conflict(LimnerError):
 
 
 class NoRoute(LimnerError):
-    """No model at any account fits; `reasons` maps candidate to why it was passed over."""
+    """Nobody can serve the request now. `reasons` maps candidate to why it was passed over; `passing` says
+    that waiting may help, as for a breaker that is open."""
 
     code = "no_route"
 
-    def __init__(self, message: str, reasons: dict[str, str] | None = None) -> None:
+    def __init__(self, message: str, reasons: dict[str, str] | None = None, *, passing: bool = False) -> None:
         super().__init__(message)
         self.reasons = reasons or {}
+        self.passing = passing
 
 
 class OverBudget(LimnerError):

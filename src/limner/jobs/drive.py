@@ -1,16 +1,15 @@
 """Drive one order to its end: submit, save the ticket, poll, report."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-import structlog
-
 from limner.core.errors import ProviderError, RateLimited, TimedOut, Unauthorized, Unavailable
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Report, Ticket
 
-_log = structlog.get_logger()
+_log = logging.getLogger(__name__)
 Save = Callable[[Ticket], Awaitable[None]]
 
 _POLL_FAULTS = 8
@@ -83,7 +82,7 @@ async def _stop(provider: Provider, ticket: Ticket) -> None:
     try:
         await provider.cancel(ticket)
     except ProviderError as error:
-        _log.warning("order could not be stopped", provider=provider.name, error=str(error))
+        _log.warning("order at %s could not be stopped: %s", provider.name, error)
 
 
 def _wait_s(fault: ProviderError, nth: int) -> float:

@@ -7,20 +7,24 @@ is made again from the answer.
 """
 
 import asyncio
-
-import structlog
+import logging
+import time
 
 from limner.blobs.store import Blobs
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Malformed
 from limner.core.job import Artifact
+from limner.imaging.sniff import InvalidImage
 from limner.jobs import pictures
 from limner.jobs.answer import unpack
 from limner.store.store import Store
 
-_log = structlog.get_logger()
+_log = logging.getLogger(__name__)
 _EVERY_S = 20.0
 _AGE_S = 60.0
 _AT_ONCE = 200
+_SWEEP_EVERY_S = 6 * 3600.0
+_ORPHAN_AGE_S = 24 * 3600.0
+"""Far longer than a picture waits between its file and its record."""
 
 
 class Janitor:
@@ -32,13 +36,16 @@ class Janitor:
 
     async def work(self) -> None:
         """Tidy after the last owner, then now and then, until cancelled."""
-        age_s = 0.0
+        age_s, sweep_at = 0.0, time.monotonic()
         while True:
+            tidied = 0
             try:
                 tidied = await self.tidy(age_s)
+                if time.monotonic() >= sweep_at:
+                    sweep_at = time.monotonic() + _SWEEP_EVERY_S
+                    await self._blobs.sweep(_ORPHAN_AGE_S, self._store.referenced)
             except LimnerError as error:
-                _log.error("raw answers stay for now", error=str(error))
-                tidied = 0
+                _log.error("raw answers stay for now: %s", error)
             age_s = _AGE_S
             if tidied < _AT_ONCE:
                 await asyncio.sleep(_EVERY_S)
@@ -59,8 +66,13 @@ class Janitor:
         """Make the file again from the raw answer; the recipe holds no time, so the bytes are the same."""
         answer = await self._store.answer(attempt_id) or await self._blobs.kept(attempt_id)
         if answer is None:
+            _log.error("picture %s is gone from storage, and so is the answer it was made of", artifact.id)
             return
-        done = unpack(answer)
-        picture = await pictures.finish(done.images[artifact.index], artifact.recipe.request, artifact.recipe)
+        try:
+            data = unpack(answer).images[artifact.index]
+            picture = await pictures.finish(data, artifact.recipe.request, artifact.recipe)
+        except (Malformed, InvalidImage, IndexError) as error:
+            _log.error("picture %s cannot be made again: %s", artifact.id, error)
+            return
         digest = await self._blobs.put(picture.data)
-        _log.warning("picture mended", image=artifact.id, same=digest == artifact.digest)
+        _log.warning("picture %s mended, same bytes: %s", artifact.id, digest == artifact.digest)

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
-import structlog
-
-from limner.blobs.store import Blobs
 from limner.core.errors import (
     Canceled,
     LimnerError,
@@ -23,43 +21,24 @@ from limner.core.errors import (
     Unavailable,
     Unknown,
 )
-from limner.core.events import Ended, EventType, JobEvent, Progress
-from limner.core.ids import uuid7
-from limner.core.job import Artifact, Failure, Job, JobState, Recipe, cost_usd
 from limner.core.money import to_micros
-from limner.core.quote import Note, Route, Target
-from limner.core.request import EXTENSION, GenerateRequest, Policy
+from limner.core.quote import Target
 from limner.imaging.sniff import InvalidImage
-from limner.jobs import pictures
 from limner.jobs.answer import pack, unpack
 from limner.jobs.drive import Order, drive
-from limner.jobs.hub import Hub
+from limner.jobs.hang import hang
+from limner.jobs.means import Means
 from limner.jobs.reconcile import MAX_TRIES, may_fall_back, may_repeat, next_step, wait_s
+from limner.jobs.record import Record, failure
 from limner.jobs.steady import steadily
 from limner.jobs.walk import Bought, Failures, walk
-from limner.providers.base import Call, Done, Pending, Provider, Recovery, Ticket
-from limner.router.pulse import Pulse
+from limner.providers.base import Call, Done, Provider, Recovery, Ticket
 from limner.store.rows import OpenAttempt, Work
-from limner.store.store import Fenced, Store
+from limner.store.steps import Fenced
 
-_log = structlog.get_logger()
-_NOT_IN_A_RECIPE = {"count": 1, "partial_images": 0, "user": None, "project": "default", "policy": Policy()}
-"""A picture's file travels: it says how it was made, not who asked or how it was to be routed."""
+_log = logging.getLogger(__name__)
 SMALL_ANSWER = 64 * 1024
 """Bytes up to which a raw answer is kept in the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """All that running a job needs; built once by the app."""
-
-    store: Store
-    blobs: Blobs
-    hub: Hub
-    pulse: Pulse
-    plan: Callable[[GenerateRequest], Route]
-    provider: Callable[[Target], Provider]
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +58,25 @@ class Run:
     def __init__(self, work: Work, means: Means, canceled: asyncio.Event) -> None:
         self._means = means
         self._canceled = canceled
-        self._job = work.job
+        self._record = Record(work, means.hub)
         self._epoch = work.epoch
-        self._seq = work.seq
         self._deadline_s = work.deadline_s
         self._open = work.attempt
         self._route = work.route
-        self._drawing_since: float | None = None
         self._small = False
         """The journal itself holds the raw answer."""
-        self._over = False
-        """The end is on disk: nothing may be written any more."""
 
     async def to_end(self) -> Again | None:
         """Run; `Again` when the job was put back. Cancelling the task leaves order and lease as they are."""
         try:
             return await self._to_end()
         except Fenced as error:
-            _log.warning("lease lost", job=self._job.id, error=str(error))
+            _log.warning("lease lost: %s", error)
             return None
 
     async def broke(self, error: Exception) -> None:
         """End a job that a mistake in our code or a provider's has stopped, so that nobody waits in vain."""
-        if self._over:
+        if self._record.over:
             return
         if self._open is not None:
             await self._give_up(self._open, Unknown(f"it broke here: {type(error).__name__}: {error}"))
@@ -115,9 +90,13 @@ class Run:
             result = await self._buy()
         except Canceled:
             return await self._without_pictures("canceled", None)
-        except (NoRoute, _Undecided) as error:
-            # It was accepted, so somebody could serve it then: wait for them until the deadline.
+        except _Undecided as error:
             return await self._put_back_or_fail(error, after_s=0.0, limited=False)
+        except NoRoute as error:
+            # It was accepted, so somebody could serve it then: wait for them if waiting may help.
+            if error.passing:
+                return await self._put_back_or_fail(error, after_s=0.0, limited=False)
+            return await self._without_pictures("failed", error)
         except LimnerError as error:
             if isinstance(error, Fenced):
                 raise
@@ -133,7 +112,7 @@ class Run:
     # -- buying ------------------------------------------------------------------------------------------
 
     async def _buy(self) -> Bought | Failures:
-        request = self._job.request
+        request = self._record.job.request
         if self._route is not None:
             return await walk(self._route.targets, request, self._place)
         outcome: Bought | Failures = Failures(())
@@ -142,13 +121,13 @@ class Run:
         if isinstance(outcome, Bought) or outcome.repeatable:
             return outcome
         if self._canceled.is_set():
-            raise Canceled(f"job {self._job.id} was cancelled")
+            raise Canceled(f"job {self._record.job.id} was cancelled")
         targets = self._means.plan(request).targets
         for asked, error in outcome.said:
             targets = tuple(
                 one for one in targets if one.name != asked.name and may_fall_back(error, one, request)
             )
-        lost = [one for one in self._job.receipt.attempts if one.state == "unknown"]
+        lost = [one for one in self._record.job.receipt.attempts if one.state == "unknown"]
         if lost:
             targets = tuple(one for one in targets if one.free)
             if not targets and not outcome.said:
@@ -161,30 +140,29 @@ class Run:
     async def _place(self, target: Target, why: str) -> Bought:
         if self._open is None:
             if self._canceled.is_set():
-                raise Canceled(f"job {self._job.id} was cancelled")
+                raise Canceled(f"job {self._record.job.id} was cancelled")
             self._open = await self._begin(target, why)
         return await self._order(self._open, None)
 
     async def _begin(self, target: Target, why: str) -> OpenAttempt:
         """The attempt is on disk before its order is sent."""
-        tried = self._job.receipt.attempts
+        tried = self._record.tried
         now = time.time()
-        first = tried[0].submitted_at if tried else now
         if tried and why == "first choice":
-            failure = tried[-1].error
-            why = f"again: {failure.code}" if failure else "again"
+            last = tried[-1].error
+            why = f"again: {last.code}" if last else "again"
         attempt = OpenAttempt(
-            job_id=self._job.id,
+            job_id=self._record.job.id,
             n=len(tried) + 1,
             target=target,
             why=why,
             submitted_at=now,
-            deadline_at=first + self._deadline_s,
+            deadline_at=(self._record.first_order_at if tried else now) + self._deadline_s,
         )
-        event = self._event("running", "running", f"{target.name}: {why}")
+        event = self._record.event("running", "running", f"{target.name}: {why}")
         await steadily(lambda: self._means.store.begin(attempt, self._epoch, [event]), "attempt")
-        self._tell(event)
-        self._note_attempt(attempt, None)
+        self._record.tell(event)
+        self._record.note(attempt)
         return attempt
 
     async def _resume(self, attempt: OpenAttempt) -> Bought | Failures:
@@ -247,12 +225,12 @@ class Run:
         async def save(fresh: Ticket) -> None:
             nonlocal accepted
             accepted = True
-            event = self._event("accepted", "waiting")
+            event = self._record.event("accepted", "waiting")
             await steadily(lambda: means.store.hold(attempt, self._epoch, fresh, [event]), "ticket")
-            self._tell(event)
+            self._record.tell(event)
 
         try:
-            done = await drive(order, save, self._report)
+            done = await drive(order, save, self._record.report)
         except ProviderError as error:
             means.pulse.failed(attempt.target.account, error, time.monotonic())
             if (
@@ -275,18 +253,18 @@ class Run:
         self._small = len(answer) <= SMALL_ANSWER
         if not self._small:
             await steadily(lambda: means.blobs.keep(attempt.id, answer), "answer")
-        event = self._event("storing", "storing")
+        event = self._record.event("storing", "storing")
         data = answer if self._small else b""
         await steadily(lambda: means.store.answered(attempt, self._epoch, data, [event]), "answer")
-        self._tell(event)
+        self._record.tell(event)
 
     async def _give_up(self, attempt: OpenAttempt, error: ProviderError) -> None:
         charged = error.billed != "no" and not attempt.target.free
-        failure = _failure(error)
+        said = failure(error)
         await steadily(
-            lambda: self._means.store.give_up(attempt, self._epoch, failure, charged=charged), "attempt"
+            lambda: self._means.store.give_up(attempt, self._epoch, said, charged=charged), "attempt"
         )
-        self._note_attempt(replace(attempt, state="unknown" if charged else "refused"), failure)
+        self._record.note(replace(attempt, state="unknown" if charged else "refused"), said)
         self._open = None
 
     # -- ends --------------------------------------------------------------------------------------------
@@ -296,7 +274,10 @@ class Run:
         try:
             if not done.images:
                 raise InvalidImage("it holds none")
-            artifacts, notes = await self._artifacts(attempt, done)
+            # Where the journal holds the raw answer the file can be made again: the janitor syncs it later.
+            images, notes = await hang(
+                self._record.job, attempt.target, done, self._means, synced=not self._small
+            )
         except InvalidImage as error:
             fault = Malformed(f"{attempt.target.name} answered with something that is no picture: {error}")
             await self._give_up(attempt, fault)
@@ -304,175 +285,45 @@ class Run:
                 return await self._put_back_or_fail(fault, after_s=0.0, limited=True)
             return await self._without_pictures("failed", fault)
         price = _price(attempt, done)
-        self._note_attempt(replace(attempt, state="settled"), None, price)
-        state: JobState = "canceled" if self._canceled.is_set() else "succeeded"
-        job = self._ended(state, None, artifacts, (*attempt.target.notes, *notes))
-        event = self._event("canceled" if state == "canceled" else "succeeded", state)
-        micros = None if price is None else to_micros(price)
+        self._record.note(replace(attempt, state="settled"), None, price)
+        canceled = self._canceled.is_set()
+        state: Literal["canceled", "succeeded"] = "canceled" if canceled else "succeeded"
+        self._record.end(state, images=images, notes=(*attempt.target.notes, *notes), canceled=canceled)
+        event = self._record.event(state, state)
+        job, micros = self._record.job, None if price is None else to_micros(price)
         await steadily(lambda: self._means.store.finish(job, self._epoch, attempt, micros, [event]), "end")
-        self._over = True
         if not self._small:
             with contextlib.suppress(StorageError):  # the janitor drops it later
                 await self._means.blobs.drop(attempt.id)
-        self._tell(event)
-        self._means.hub.publish(job.id, Ended(job))
+        self._record.tell_end(event)
         return None
 
-    async def _without_pictures(self, state: JobState, error: LimnerError | None) -> Again | None:
-        job = self._ended(state, None if error is None else _failure(error), (), self._job.receipt.notes)
-        event = self._event(
-            "canceled" if state == "canceled" else "failed", state, None if error is None else str(error)
-        )
-        await steadily(lambda: self._means.store.end(job, self._epoch, [event]), "end")
-        self._over = True
-        self._tell(event)
-        self._means.hub.publish(job.id, Ended(job))
+    async def _without_pictures(
+        self, state: Literal["canceled", "failed"], error: LimnerError | None
+    ) -> Again | None:
+        said = None if error is None else failure(error)
+        self._record.end(state, error=said, canceled=self._canceled.is_set())
+        event = self._record.event(state, state, None if error is None else str(error))
+        await steadily(lambda: self._means.store.end(self._record.job, self._epoch, [event]), "end")
+        self._record.tell_end(event)
         return None
 
     async def _put_back_or_fail(self, error: LimnerError, after_s: float, *, limited: bool) -> Again | None:
         """Try again later, unless the deadline or, where tries cost, the number of tries is reached."""
-        tries = self._job.tries
+        tries = self._record.job.tries
         wait = wait_s(min(tries, MAX_TRIES), random.random(), after_s)  # noqa: S311 - spreads retries, guards nothing
-        tried = self._job.receipt.attempts
-        first = tried[0].submitted_at if tried else self._job.created_at
-        if (limited and tries >= MAX_TRIES) or time.time() + wait > first + self._deadline_s:
+        late = time.time() + wait > self._record.first_order_at + self._deadline_s
+        if late or (limited and tries >= MAX_TRIES):
             if self._open is not None:
                 lost = Unknown(f"{error}; given up at the deadline")
                 error = error if self._open.target.free else lost
                 await self._give_up(self._open, lost)
             return await self._without_pictures("failed", error)
-        self._job = self._job.model_copy(update={"tries": tries + 1})
-        event = self._event("retrying", "queued", f"{error}; again in {wait:.1f} s")
-        await steadily(lambda: self._means.store.again(self._job, self._epoch, wait, [event]), "retry")
-        self._tell(event)
+        self._record.again()
+        event = self._record.event("retrying", "queued", f"{error}; again in {wait:.1f} s")
+        await steadily(lambda: self._means.store.again(self._record.job, self._epoch, wait, [event]), "retry")
+        self._record.tell(event)
         return Again(wait)
-
-    async def _artifacts(self, attempt: OpenAttempt, done: Done) -> tuple[tuple[Artifact, ...], list[Note]]:
-        artifacts: list[Artifact] = []
-        notes: list[Note] = []
-        for index, data in enumerate(done.images):
-            artifact, said = await self._artifact(attempt, done, index, data)
-            artifacts.append(artifact)
-            notes += said
-        missing = attempt.target.request.count - len(artifacts)
-        if missing > 0:
-            notes.append(
-                Note(field="count", message=f"the provider sent {len(artifacts)} pictures, {missing} fewer")
-            )
-        return tuple(artifacts), notes
-
-    async def _artifact(
-        self, attempt: OpenAttempt, done: Done, index: int, data: bytes
-    ) -> tuple[Artifact, tuple[Note, ...]]:
-        sent = attempt.target.request
-        seed = (
-            done.seeds[index] if index < len(done.seeds) else None if sent.seed is None else sent.seed + index
-        )
-        recipe = Recipe(
-            limner=self._means.version,
-            prompt=self._job.request.prompt,
-            request=sent.model_copy(update={"seed": seed} | _NOT_IN_A_RECIPE),
-            provider=attempt.target.provider,
-            model=attempt.target.model,
-            engine=done.engine,
-        )
-        picture = await pictures.finish(data, sent, recipe)
-        # Where the journal holds the raw answer the file can be made again: the janitor syncs it later.
-        synced = not self._small
-        digest = await steadily(lambda: self._means.blobs.put(picture.data, synced=synced), "picture")
-        identity = uuid7()
-        artifact = Artifact(
-            id=identity,
-            job_id=self._job.id,
-            index=index,
-            digest=digest,
-            size_bytes=len(picture.data),
-            width=picture.kind.width,
-            height=picture.kind.height,
-            format=picture.kind.format,
-            seed=seed,
-            project=sent.project,
-            provider=attempt.target.provider,
-            model=attempt.target.model,
-            file=f"{identity}.{EXTENSION[picture.kind.format]}",
-            created_at=time.time(),
-            recipe=recipe,
-        )
-        await steadily(
-            lambda: self._means.blobs.link(
-                digest, f"images/{artifact.project}/{artifact.provider}/{artifact.file}"
-            ),
-            "picture",
-        )
-        return artifact, picture.notes
-
-    # -- telling -----------------------------------------------------------------------------------------
-
-    def _ended(
-        self,
-        state: JobState,
-        failure: Failure | None,
-        artifacts: tuple[Artifact, ...],
-        notes: tuple[Note, ...],
-    ) -> Job:
-        now = time.time()
-        receipt = self._job.receipt.model_copy(
-            update={
-                "notes": notes,
-                "seconds": max(0.0, now - self._job.created_at),
-                "cost_usd": cost_usd(self._job.receipt.attempts),
-            }
-        )
-        self._job = self._job.model_copy(
-            update={
-                "state": state,
-                "error": failure,
-                "images": artifacts,
-                "finished_at": now,
-                "receipt": receipt,
-                "cancel_requested": self._job.cancel_requested or self._canceled.is_set(),
-            }
-        )
-        return self._job
-
-    def _note_attempt(
-        self, attempt: OpenAttempt, failure: Failure | None, price: Decimal | None = None
-    ) -> None:
-        """Keep the receipt in step with the rows."""
-        shown = attempt.shown(failure)
-        if price is not None:
-            shown = shown.model_copy(update={"price_usd": price})
-        others = tuple(one for one in self._job.receipt.attempts if one.n != attempt.n)
-        receipt = self._job.receipt.model_copy(update={"attempts": (*others, shown)})
-        self._job = self._job.model_copy(update={"receipt": receipt})
-
-    def _event(self, kind: EventType, state: JobState, message: str | None = None) -> JobEvent:
-        self._seq += 1
-        return JobEvent(
-            job_id=self._job.id, seq=self._seq, type=kind, state=state, at=time.time(), message=message
-        )
-
-    def _tell(self, event: JobEvent) -> None:
-        self._means.hub.publish(event.job_id, event)
-
-    def _report(self, pending: Pending) -> None:
-        if pending.fraction is None:
-            return
-        now = time.monotonic()
-        if pending.fraction > 0 and self._drawing_since is None:
-            self._drawing_since = now
-        eta = None
-        if self._drawing_since is not None and now > self._drawing_since and pending.fraction > 0:
-            eta = (now - self._drawing_since) * (1 - pending.fraction) / pending.fraction
-        self._means.hub.publish(
-            self._job.id,
-            Progress(self._job.id, pending.fraction, pending.step, pending.steps, pending.preview, eta),
-        )
-
-
-def _failure(error: LimnerError) -> Failure:
-    details: dict[str, str] = getattr(error, "failures", None) or getattr(error, "reasons", None) or {}
-    return Failure(code=error.code, message=str(error), details=details)
 
 
 def _price(attempt: OpenAttempt, done: Done) -> Decimal | None:
@@ -482,5 +333,5 @@ def _price(attempt: OpenAttempt, done: Done) -> Decimal | None:
     try:
         return Decimal(done.cost_usd)
     except InvalidOperation:
-        _log.warning("vendor's cost cannot be read", attempt=attempt.id, said=done.cost_usd)
+        _log.warning("cost of attempt %s cannot be read: %.80r", attempt.id, done.cost_usd)
         return attempt.target.price_usd

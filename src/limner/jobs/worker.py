@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-
-import structlog
+import logging
 
 from limner.core.errors import StorageError
-from limner.jobs.run import Means, Run
+from limner.jobs.means import Means
+from limner.jobs.run import Run
 from limner.store.rows import Work
 
-_log = structlog.get_logger()
+_log = logging.getLogger(__name__)
 _POLL_S = 1.0
 """Safety net: claims are woken by whoever queues a job."""
 _CLAIM_AT_ONCE = 32
@@ -91,7 +91,7 @@ class Worker:
             if again is not None:
                 asyncio.get_running_loop().call_later(again.after_s, self._wake.set)
         except Exception as error:  # noqa: BLE001 - the outermost edge
-            _log.exception("job broke", job=work.job.id)
+            _log.exception("job %s broke", work.job.id)
             await _end(run, work, error)
         finally:
             del self._wishes[work.job.id]
@@ -103,7 +103,7 @@ class Worker:
             try:
                 await self._claim()
             except StorageError as error:
-                _log.error("cannot claim", error=str(error))
+                _log.error("cannot claim jobs: %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
                     await self._wake.wait()
@@ -131,11 +131,11 @@ class Worker:
                 try:
                     await self._means.store.renew(self._lease_s)
                 except StorageError as error:
-                    _log.error("cannot renew leases", error=str(error))
+                    _log.error("cannot renew leases: %s", error)
 
 
 async def _end(run: Run, work: Work, error: Exception) -> None:
     try:
         await run.broke(error)
     except Exception:  # noqa: BLE001 - nothing left to try: it is taken up again after a restart
-        _log.exception("job that broke could not be ended", job=work.job.id)
+        _log.exception("job %s broke and could not be ended", work.job.id)

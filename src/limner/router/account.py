@@ -11,5 +11,7 @@ class Account:
     name: str
     obstacle: str | None = None
     """Why it cannot be used now, None when it can."""
+    passing: bool = True
+    """The obstacle may go away by itself."""
     local: bool = False
     """True when it runs on the user's own machines."""

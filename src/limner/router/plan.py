@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
-from limner.catalog.fit import Misfit, fit
+from limner.catalog.fit import Fitted, Misfit, fit
 from limner.catalog.model import Model
 from limner.catalog.price import estimate_s, estimate_usd
 from limner.core.errors import InvalidRequest, NoRoute, OverBudget
@@ -41,7 +41,7 @@ def plan(
     targets: list[tuple[Target, bool]] = []
     passed: list[PassedOver] = []
     misfits: list[Misfit] = []
-    dear = False
+    dear = passing = False
     for model in named:
         fitted = fit(request, model, vocabulary(model))
         if isinstance(fitted, Misfit):
@@ -49,16 +49,18 @@ def plan(
             passed.append(PassedOver(target=f"{model.provider}/{model.id}", reason=fitted.reason))
             continue
         for account in by_provider.get(model.provider, ()):
-            target = _target(model, account, fitted.request).model_copy(update={"notes": fitted.notes})
+            target = _target(model, account, fitted)
             too_dear = _too_dear(target, request.policy.max_cost_usd)
             dear = dear or too_dear is not None
             obstacle = account.obstacle or too_dear
+            passing = passing or (account.obstacle is not None and account.passing)
             if obstacle:
                 passed.append(PassedOver(target=target.name, reason=obstacle))
             else:
                 targets.append((target, account.local))
     if not targets:
-        raise _nothing(passed, misfits[0] if len(misfits) == len(named) and misfits else None, dear=dear)
+        misfit = misfits[0] if misfits and len(misfits) == len(named) else None
+        raise _nothing(passed, misfit, dear=dear, passing=passing)
     ordered = tuple(target for target, _ in sorted(targets, key=_order(request.policy.prefer)))
     return Route(targets=ordered if request.policy.fallback else ordered[:1], passed_over=tuple(passed))
 
@@ -88,7 +90,8 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {what} {name[:80]!r}{hint}"
 
 
-def _target(model: Model, account: Account, sent: GenerateRequest) -> Target:
+def _target(model: Model, account: Account, fitted: Fitted) -> Target:
+    sent = fitted.request
     return Target(
         model=model.id,
         provider=model.provider,
@@ -98,6 +101,7 @@ def _target(model: Model, account: Account, sent: GenerateRequest) -> Target:
         request=sent,
         price_usd=estimate_usd(sent, model),
         seconds=estimate_s(sent, model),
+        notes=fitted.notes,
     )
 
 
@@ -130,11 +134,13 @@ def _order(prefer: RoutePolicy) -> Callable[[tuple[Target, bool]], tuple[Decimal
 
 
 def _nothing(
-    passed: Sequence[PassedOver], misfit: Misfit | None, *, dear: bool
+    passed: Sequence[PassedOver], misfit: Misfit | None, *, dear: bool, passing: bool
 ) -> InvalidRequest | OverBudget | NoRoute:
     """The error that says what to do: change the request, allow the price, or set up a provider."""
     reasons = {entry.target: entry.reason for entry in passed}
     said = "; ".join(f"{target}: {reason}" for target, reason in reasons.items())
     if misfit is not None:
         return InvalidRequest(said, misfit.field)
-    return OverBudget(said) if dear else NoRoute(said or "no provider is set up", reasons)
+    if dear:
+        return OverBudget(said)
+    return NoRoute(said or "no provider is set up", reasons, passing=passing)

@@ -1,0 +1,134 @@
+"""Every statement of the journal: built once, compiled once."""
+
+from sqlalchemy import BindParameter, bindparam, func, insert, or_, select, update
+
+from limner.store import rows
+from limner.store.prepared import Prepared
+from limner.store.schema import OPEN_STATES, answers, artifacts, attempts, clock, events, jobs, ledger
+
+JOB: BindParameter[str] = bindparam("job")
+KEY: BindParameter[str] = bindparam("key")
+ADD_JOB = Prepared(insert(jobs), rows.JOB_COLUMNS)
+ADD_LEASED_JOB = Prepared(
+    insert(jobs).values(
+        lease_owner=bindparam("owner"), lease_until=clock() + bindparam("lease_s"), lease_epoch=1
+    ),
+    rows.JOB_COLUMNS,
+)
+BY_KEY = select(jobs.c.id, jobs.c.fingerprint).where(
+    jobs.c.tenant == bindparam("tenant"), jobs.c.client_key == bindparam("key")
+)
+CLAIMABLE = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.state.in_(OPEN_STATES),
+        jobs.c.not_before <= clock(),
+        jobs.c.lease_until <= clock(),
+        # A clock that jumps must not make a worker take from itself what it is working on.
+        or_(jobs.c.lease_owner.is_(None), jobs.c.lease_owner != bindparam("owner")),
+    )
+    .order_by(jobs.c.priority.desc(), jobs.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+LEASE = (
+    update(jobs)
+    .where(jobs.c.id == JOB)
+    .values(
+        lease_owner=bindparam("owner"),
+        lease_until=clock() + bindparam("lease_s"),
+        lease_epoch=jobs.c.lease_epoch + 1,
+        started_at=func.coalesce(jobs.c.started_at, clock()),
+    )
+)
+RENEW = (
+    update(jobs)
+    .where(jobs.c.lease_owner == bindparam("owner"), jobs.c.state.in_(OPEN_STATES))
+    .values(lease_until=clock() + bindparam("lease_s"))
+)
+RELEASE = (
+    update(jobs)
+    .where(jobs.c.lease_owner == bindparam("owner"), jobs.c.state.in_(OPEN_STATES))
+    .values(lease_owner=None, lease_until=0.0, lease_epoch=jobs.c.lease_epoch + 1)
+)
+TAKE_OVER = (
+    update(jobs)
+    .where(jobs.c.state.in_(OPEN_STATES), jobs.c.lease_owner.is_not(None))
+    .values(lease_owner=None, lease_until=0.0, lease_epoch=jobs.c.lease_epoch + 1)
+)
+FENCE = update(jobs).where(jobs.c.id == JOB, jobs.c.lease_epoch == bindparam("epoch"))
+FENCE_STATE = Prepared(FENCE.values(state=bindparam("new_state")))
+FENCE_ONLY = Prepared(FENCE.values(lease_epoch=jobs.c.lease_epoch))
+END_JOB = Prepared(
+    FENCE.values(
+        state=bindparam("new_state"),
+        finished_at=bindparam("at"),
+        notes=bindparam("new_notes"),
+        error=bindparam("new_error"),
+        lease_owner=None,
+        lease_until=0.0,
+    )
+)
+AGAIN = (
+    update(jobs)
+    .where(jobs.c.id == JOB)
+    .values(
+        state="queued",
+        tries=bindparam("new_tries"),
+        not_before=clock() + bindparam("after_s"),
+        lease_owner=None,
+        lease_until=0.0,
+    )
+)
+CANCEL_NOW = (
+    update(jobs)
+    .where(jobs.c.id == JOB)
+    .values(
+        state="canceled",
+        cancel_requested=True,
+        finished_at=bindparam("at"),
+        lease_epoch=jobs.c.lease_epoch + 1,
+        lease_owner=None,
+        lease_until=0.0,
+    )
+)
+CANCEL_LATER = update(jobs).where(jobs.c.id == JOB).values(cancel_requested=True)
+ADD_ATTEMPT = Prepared(insert(attempts), rows.ATTEMPT_COLUMNS)
+HOLD = Prepared(
+    update(attempts).where(attempts.c.id == KEY).values(state="accepted", ticket=bindparam("new_ticket"))
+)
+ANSWERED = Prepared(update(attempts).where(attempts.c.id == KEY).values(state="answered"))
+END_ATTEMPT = Prepared(
+    update(attempts)
+    .where(attempts.c.id == KEY)
+    .values(
+        state=bindparam("new_state"),
+        how=bindparam("new_how"),
+        error=bindparam("new_error"),
+        price_actual=bindparam("actual"),
+    )
+)
+ADD_ANSWER = Prepared(insert(answers), ("attempt_id", "data"))
+GET_ANSWER = select(answers.c.data).where(answers.c.attempt_id == KEY)
+SETTLED_ANSWERS = (
+    select(answers.c.attempt_id)
+    .join(attempts, attempts.c.id == answers.c.attempt_id)
+    .join(jobs, jobs.c.id == attempts.c.job_id)
+    .where(
+        # What was bought and could not be read stays: somebody may want to look at it.
+        attempts.c.state == "settled",
+        jobs.c.finished_at < clock() - bindparam("age_s"),
+    )
+    .limit(bindparam("limit"))
+)
+ADD_ARTIFACT = Prepared(insert(artifacts), rows.ARTIFACT_COLUMNS)
+ADD_EVENT = Prepared(insert(events), rows.EVENT_COLUMNS)
+ADD_LEDGER = Prepared(insert(ledger).values(at=clock()), ("job_id", "attempt_id", "kind", "micros"))
+GET_JOB = select(jobs).where(jobs.c.id == JOB)
+ATTEMPTS = select(attempts).where(attempts.c.job_id == JOB).order_by(attempts.c.n)
+IMAGES = select(artifacts).where(artifacts.c.job_id == JOB).order_by(artifacts.c.idx)
+LAST_SEQ = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.job_id == JOB)
+EVENTS = (
+    select(events).where(events.c.job_id == JOB, events.c.seq > bindparam("after")).order_by(events.c.seq)
+)
+COUNT_OPEN = select(func.count()).select_from(jobs).where(jobs.c.state.in_(OPEN_STATES))
