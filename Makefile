@@ -47,8 +47,9 @@ format: dev ## Put the code into its format
 docs: dev ## Write the generated pages anew
 	@$(BIN)/python tools/check_generated.py --write
 
-bench: dev ## How fast the engine draws, as a table
+bench: dev ## How fast the engine draws and the door answers, as tables
 	@$(BIN)/python -m benchmarks.engine
+	@$(BIN)/python -m benchmarks.gateway
 
 clean: ## Remove what was built here; pictures and LIMNER_HOME stay
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

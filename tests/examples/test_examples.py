@@ -1,4 +1,4 @@
-"""The package's Python example runs as it stands."""
+"""Every Python example of the package and the documentation runs as it stands."""
 
 import re
 import runpy
@@ -9,24 +9,35 @@ import pytest
 import limner
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_ROOT = Path(__file__).parents[2]
+_PAGES = ("README.md", "docs/library.md", "docs/quickstart.md")
+
+
+def _blocks(text):
+    """The examples of a page; those for OpenAI's client need a server and are run in tests/api."""
+    return [block for block in _BLOCK.findall(text) if "from openai" not in block]
 
 
 def _examples():
-    yield pytest.param(_BLOCK.findall(limner.__doc__), id="limner")
+    pages = {"limner": limner.__doc__} | {page: (_ROOT / page).read_text() for page in _PAGES}
+    for name, text in pages.items():
+        for number, block in enumerate(_blocks(text), start=1):
+            yield pytest.param(block, id=f"{name}-{number}")
 
 
-@pytest.mark.parametrize("blocks", list(_examples()))
-def test_an_example_runs_as_it_is_written(blocks, tmp_path, monkeypatch):
+@pytest.mark.parametrize("block", list(_examples()))
+def test_an_example_runs_as_it_is_written(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv(
-        "PYTHONPATH", str(Path(limner.__file__).parents[1])
-    )  # the engine starts in this folder
-    assert blocks
-    for number, block in enumerate(blocks):
-        script = tmp_path / f"example{number}.py"
-        script.write_text(block)
-        runpy.run_path(str(script), run_name="__main__")
-    saved = [path for path in tmp_path.iterdir() if path.suffix in {".png", ".jpg", ".webp"}]
-    assert saved
-    assert all(path.stat().st_size > 100 for path in saved)
+    # The engine's process starts in this folder, where the package may not be importable.
+    monkeypatch.setenv("PYTHONPATH", str(Path(limner.__file__).parents[1]))
+    script = tmp_path / "example.py"
+    script.write_text(block)
+    runpy.run_path(str(script), run_name="__main__")
+    for name in re.findall(r'"(\w+\.png)"', block):
+        assert (tmp_path / name).stat().st_size > 100
+
+
+def test_every_page_with_examples_is_looked_at():
+    pages = [str(path.relative_to(_ROOT)) for path in (_ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if _blocks((_ROOT / page).read_text()) and page not in _PAGES] == []
