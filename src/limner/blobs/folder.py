@@ -11,6 +11,7 @@ once took 0.5 ms each in threads, with a third of the CPU, against 11 ms each on
 """
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import os
@@ -69,13 +70,8 @@ class Folder:
             raise self._refused("read", error) from error
 
     async def remove(self, key: str) -> None:
-        """Remove the file if it is there."""
-        try:
-            (self.root / key).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise self._refused("remove from", error) from error
+        """Remove the file if it is there; freeing a large one takes the disk a millisecond."""
+        await asyncio.to_thread(self._guarded, "remove from", self._remove, self.root / key)
 
     async def show(self, key: str, shown: str) -> bool:
         """Let the file be seen under a second name: a hard link, or a copy where the disk knows none. Not
@@ -109,6 +105,10 @@ class Folder:
             return act(*args, **kwargs)
         except OSError as error:
             raise self._refused(verb, error) from error
+
+    def _remove(self, path: Path) -> None:
+        with contextlib.suppress(NotADirectoryError):
+            path.unlink(missing_ok=True)
 
     def _add(self, path: Path, data: bytes, synced: bool) -> None:
         try:

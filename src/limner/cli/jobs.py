@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Group
 from rich.text import Text
@@ -13,16 +14,7 @@ from limner.core import money
 from limner.core.errors import InvalidRequest
 from limner.core.job import Job, JobState
 
-STATES: tuple[JobState, ...] = (
-    "queued",
-    "running",
-    "waiting",
-    "storing",
-    "needs_confirmation",
-    "succeeded",
-    "failed",
-    "canceled",
-)
+STATES: tuple[JobState, ...] = get_args(JobState)
 
 
 def providers(*, as_json: bool, debug: bool) -> None:
