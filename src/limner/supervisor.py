@@ -116,6 +116,7 @@ class Supervisor:
     def _command(self) -> list[str]:
         command = [
             sys.executable,
+            "-P",  # a `numpy.py` in the folder somebody stands in is none of ours
             "-m",
             "limner.engine",
             "--fd",
