@@ -545,3 +545,26 @@ async def test_a_picture_folder_that_refuses_delays_the_end_and_loses_nothing(ho
         monkeypatch.setattr(app._now.blobs, "put", refuse)
         job = await app.draw(request())
     assert (job.state, len(refusals), len(desk.bill)) == ("succeeded", 3, 1)
+
+
+async def test_free_work_tells_of_a_disk_that_stays_full_and_goes_on_once_there_is_room(home, monkeypatch):
+    monkeypatch.setattr("limner.jobs.run._FREE_PATIENCE_S", 0.0)
+    monkeypatch.setattr("limner.jobs.run._STARVED_WAIT_S", 0.01)
+    easel = vendor(Desk())
+    async with limner(home, easel, models=[model(usd="0")]) as app:
+        put, full = app._now.blobs.put, True
+
+        async def refuse(*args, **kwargs):
+            if full:
+                raise StorageError("no room at /pictures; free some space there")
+            return await put(*args, **kwargs)
+
+        monkeypatch.setattr(app._now.blobs, "put", refuse)
+        told = await app.draw(request())
+        full = False
+        job = await app.wait(told.id)
+    assert (told.state, told.error.code) == ("failed", "storage")
+    assert told.error.message == (
+        "no room at /pictures; free some space there (the job is kept, and goes on once there is room)"
+    )
+    assert (job.state, len(job.receipt.attempts)) == ("succeeded", 1)

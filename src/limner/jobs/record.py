@@ -49,6 +49,10 @@ class Record:
         self.tell(event)
         self._hub.publish(self.job.id, Ended(self.job))
 
+    def tell_unfinished(self, said: Failure) -> None:
+        """Those who wait need not wait longer, though the job is not over."""
+        self._hub.publish(self.job.id, Ended(self.job.model_copy(update={"state": "failed", "error": said})))
+
     def note(self, attempt: OpenAttempt, error: Failure | None = None, price: Decimal | None = None) -> None:
         """Show an attempt in the receipt as it stands now; `price` is what it really cost."""
         shown = attempt.shown(error)

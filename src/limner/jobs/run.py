@@ -5,9 +5,10 @@ import contextlib
 import logging
 import random
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Literal, TypeVar
 
 from limner.core.errors import (
     Canceled,
@@ -37,6 +38,9 @@ from limner.store.rows import OpenAttempt, Work
 from limner.store.steps import Fenced
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
+_FREE_PATIENCE_S = 20.0
+_STARVED_WAIT_S = 5.0
 SMALL_ANSWER = 64 * 1024
 """Bytes up to which a raw answer is kept in the database."""
 
@@ -63,6 +67,7 @@ class Run:
         self._deadline_s = work.deadline_s
         self._open = work.attempt
         self._route = work.route
+        self._patience_s = _FREE_PATIENCE_S if self._open is not None and self._open.target.free else None
         self._small = False
         """The journal itself holds the raw answer."""
 
@@ -73,6 +78,24 @@ class Run:
         except Fenced as error:
             _log.warning("lease lost: %s", error)
             return None
+        except StorageError as error:
+            return await self._starved(error)
+
+    async def _starved(self, error: StorageError) -> Again:
+        """The disk stays full and the work is free: tell who waits, go on with the job when there is room."""
+        record = self._record
+        said = StorageError(f"{error} (the job is kept, and goes on once there is room)")
+        record.tell_unfinished(failure(said))
+        event = record.event("retrying", "queued", str(error))
+        await steadily(
+            lambda: self._means.store.again(record.job, self._epoch, _STARVED_WAIT_S, [event]), "job"
+        )
+        record.tell(event)
+        return Again(_STARVED_WAIT_S)
+
+    async def _steadily(self, act: Callable[[], Awaitable[T]], what: str) -> T:
+        """What may have been bought is held for as long as the process lives; free work only for a while."""
+        return await steadily(act, what, self._patience_s)
 
     async def broke(self, error: Exception) -> None:
         """End a job that a mistake in our code or a provider's has stopped, so that nobody waits in vain."""
@@ -160,7 +183,8 @@ class Run:
             deadline_at=(self._record.first_order_at if tried else now) + self._deadline_s,
         )
         event = self._record.event("running", "running", f"{target.name}: {why}")
-        await steadily(lambda: self._means.store.begin(attempt, self._epoch, [event]), "attempt")
+        self._patience_s = _FREE_PATIENCE_S if target.free else None
+        await self._steadily(lambda: self._means.store.begin(attempt, self._epoch, [event]), "attempt")
         self._record.tell(event)
         self._record.note(attempt)
         return attempt
@@ -226,7 +250,7 @@ class Run:
             nonlocal accepted
             accepted = True
             event = self._record.event("accepted", "waiting")
-            await steadily(lambda: means.store.hold(attempt, self._epoch, fresh, [event]), "ticket")
+            await self._steadily(lambda: means.store.hold(attempt, self._epoch, fresh, [event]), "ticket")
             self._record.tell(event)
 
         try:
@@ -252,16 +276,16 @@ class Run:
         means = self._means
         self._small = len(answer) <= SMALL_ANSWER
         if not self._small:
-            await steadily(lambda: means.blobs.keep(attempt.id, answer), "answer")
+            await self._steadily(lambda: means.blobs.keep(attempt.id, answer), "answer")
         event = self._record.event("storing", "storing")
         data = answer if self._small else b""
-        await steadily(lambda: means.store.answered(attempt, self._epoch, data, [event]), "answer")
+        await self._steadily(lambda: means.store.answered(attempt, self._epoch, data, [event]), "answer")
         self._record.tell(event)
 
     async def _give_up(self, attempt: OpenAttempt, error: ProviderError) -> None:
         charged = error.billed != "no" and not attempt.target.free
         said = failure(error)
-        await steadily(
+        await self._steadily(
             lambda: self._means.store.give_up(attempt, self._epoch, said, charged=charged), "attempt"
         )
         self._record.note(replace(attempt, state="unknown" if charged else "refused"), said)
@@ -274,9 +298,8 @@ class Run:
         try:
             if not done.images:
                 raise InvalidImage("it holds none")
-            # Where the journal holds the raw answer the file can be made again: the janitor syncs it later.
             images, notes = await hang(
-                self._record.job, attempt.target, done, self._means, synced=not self._small
+                self._record.job, attempt.target, done, self._means.version, self._save
             )
         except InvalidImage as error:
             fault = Malformed(f"{attempt.target.name} answered with something that is no picture: {error}")
@@ -291,12 +314,21 @@ class Run:
         self._record.end(state, images=images, notes=(*attempt.target.notes, *notes), canceled=canceled)
         event = self._record.event(state, state)
         job, micros = self._record.job, None if price is None else to_micros(price)
-        await steadily(lambda: self._means.store.finish(job, self._epoch, attempt, micros, [event]), "end")
+        await self._steadily(
+            lambda: self._means.store.finish(job, self._epoch, attempt, micros, [event]), "end"
+        )
         if not self._small:
             with contextlib.suppress(StorageError):  # the janitor drops it later
                 await self._means.blobs.drop(attempt.id)
         self._record.tell_end(event)
         return None
+
+    async def _save(self, data: bytes, shown: str) -> str:
+        """Where the journal holds the raw answer the file can be made again: the janitor syncs it later."""
+        blobs, synced = self._means.blobs, not self._small
+        digest = await self._steadily(lambda: blobs.put(data, synced=synced), "picture")
+        await self._steadily(lambda: blobs.link(digest, shown), "picture")
+        return digest
 
     async def _without_pictures(
         self, state: Literal["canceled", "failed"], error: LimnerError | None
@@ -304,7 +336,7 @@ class Run:
         said = None if error is None else failure(error)
         self._record.end(state, error=said, canceled=self._canceled.is_set())
         event = self._record.event(state, state, None if error is None else str(error))
-        await steadily(lambda: self._means.store.end(self._record.job, self._epoch, [event]), "end")
+        await self._steadily(lambda: self._means.store.end(self._record.job, self._epoch, [event]), "end")
         self._record.tell_end(event)
         return None
 
@@ -321,7 +353,9 @@ class Run:
             return await self._without_pictures("failed", error)
         self._record.again()
         event = self._record.event("retrying", "queued", f"{error}; again in {wait:.1f} s")
-        await steadily(lambda: self._means.store.again(self._record.job, self._epoch, wait, [event]), "retry")
+        await self._steadily(
+            lambda: self._means.store.again(self._record.job, self._epoch, wait, [event]), "retry"
+        )
         self._record.tell(event)
         return Again(wait)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -13,13 +14,20 @@ _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 
 
-async def steadily(act: Callable[[], Awaitable[T]], what: str) -> T:
-    """Repeat `act` until the storage takes it; what it holds stays in memory meanwhile."""
-    wait = _FIRST_WAIT_S
+async def steadily(act: Callable[[], Awaitable[T]], what: str, patience_s: float | None = None) -> T:
+    """Repeat `act` until the storage takes it; what it holds stays in memory meanwhile.
+
+    With `patience_s` it raises the last `StorageError` once that many seconds have passed: for what can be
+    made again for nothing.
+    """
+    began, wait = time.monotonic(), _FIRST_WAIT_S
     while True:
         try:
             return await act()
         except StorageError as error:
-            _log.error("storage refuses the %s, trying again in %.1f s: %s", what, wait, error)
+            if patience_s is not None and time.monotonic() - began + wait > patience_s:
+                raise
+            level = logging.ERROR if wait == _FIRST_WAIT_S else logging.INFO
+            _log.log(level, "storage refuses the %s, trying again until it takes it: %s", what, error)
             await asyncio.sleep(wait)
             wait = min(_LONGEST_WAIT_S, wait * 2)
