@@ -39,7 +39,7 @@ from limner.store.steps import Fenced
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-_FREE_PATIENCE_S = 20.0
+_FREE_PATIENCE_S = 10.0
 _STARVED_WAIT_S = 5.0
 SMALL_ANSWER = 64 * 1024
 """Bytes up to which a raw answer is kept in the database."""
@@ -121,7 +121,7 @@ class Run:
                 return await self._put_back_or_fail(error, after_s=0.0, limited=False)
             return await self._without_pictures("failed", error)
         except LimnerError as error:
-            if isinstance(error, Fenced):
+            if isinstance(error, Fenced | StorageError):
                 raise
             return await self._without_pictures("failed", error)
         if isinstance(result, Failures):

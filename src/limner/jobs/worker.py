@@ -103,7 +103,7 @@ class Worker:
             try:
                 await self._claim()
             except StorageError as error:
-                _log.error("cannot claim jobs: %s", error)
+                _log.warning("cannot claim jobs: %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
                     await self._wake.wait()
@@ -131,7 +131,7 @@ class Worker:
                 try:
                     await self._means.store.renew(self._lease_s)
                 except StorageError as error:
-                    _log.error("cannot renew leases: %s", error)
+                    _log.warning("cannot renew leases: %s", error)
 
 
 async def _end(run: Run, work: Work, error: Exception) -> None:

@@ -62,6 +62,7 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        future.add_done_callback(_heard)
         self._writes.put(_Write(act, loop, future))
         return await asyncio.shield(future)
 
@@ -120,6 +121,12 @@ class Database:
             if len(group) == 1:
                 return [(group[0], told(error, self.url))]
         return [pair for write in group for pair in self._commit(connection, [write])]
+
+
+def _heard(future: "asyncio.Future[Any]") -> None:
+    """A write whose caller has left may fail unheard: whoever left did not want to know."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _settle(results: "list[tuple[_Write, Any]]") -> None:
