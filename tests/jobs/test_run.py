@@ -320,7 +320,7 @@ async def test_a_paid_target_that_stays_away_is_tried_seven_times_in_all(home):
 async def test_a_free_target_that_stays_away_is_tried_until_the_deadline(home):
     desk = Desk(submits=[Unavailable("starting")])
     async with limner(home, vendor(desk), models=[model(usd="0")], breaker_failures=1000) as app:
-        job = await app.draw(request(policy=Policy(deadline_s=0.5)))
+        job = await app.draw(request(policy=Policy(deadline_s=2.0)))
     assert (job.state, job.error.code, len(desk.bill) > 7) == ("failed", "unavailable", True)
 
 
