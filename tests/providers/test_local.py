@@ -6,7 +6,7 @@ from aiohttp.test_utils import TestServer
 
 from limner.core.errors import Lost, Malformed, Rejected, Unavailable
 from limner.providers.base import Call, Done, Health, Pending
-from limner.providers.local import Local
+from limner.providers.local import Local, _text
 from limner.wire import Wire, session
 from tests.fakes import request
 
@@ -147,3 +147,10 @@ async def test_a_probe_of_nobody_is_unavailable():
     async with session() as http:
         with pytest.raises(Unavailable):
             await Local(Wire(http, "http://127.0.0.1:9", {})).probe()
+
+
+def test_a_style_goes_in_front_of_a_prompt_so_long_that_its_end_may_be_cut_off():
+    words = " ".join(["fox"] * 30)
+    assert _text(request(style="Neon")) == "a red fox, neon"
+    assert _text(request(prompt=words, style="neon")) == f"neon, {words}"
+    assert _text(request(prompt=words)) == words

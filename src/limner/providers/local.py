@@ -5,10 +5,12 @@ from typing import Literal
 from pydantic import BaseModel
 
 from limner.core.errors import Lost, Rejected
+from limner.core.request import GenerateRequest
 from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket
 
 _WAIT_S = 0.25
 _WATCHING_S = 0.02
+_SHORT_WORDS = 16
 
 
 class _Order(BaseModel):
@@ -38,14 +40,13 @@ class Local(Provider):
         """Order under our own id; the same id again is the same order."""
         wish = call.request
         first = wish.seed or 0
-        text = f"{wish.prompt}, {wish.style.casefold()}" if wish.style else wish.prompt
         order = await self.wire.post(
             "orders",
             into=_Order,
             json={
                 "id": call.key,
                 "model": call.model,
-                "prompt": text,
+                "prompt": _text(wish),
                 "negative_prompt": wish.negative_prompt or "",
                 "width": wish.width,
                 "height": wish.height,
@@ -90,3 +91,13 @@ class Local(Provider):
                 raise Rejected(f"the engine could not draw it: {order.error}")
             case "canceled":
                 raise Lost("the order was cancelled at the engine")
+
+
+def _text(wish: GenerateRequest) -> str:
+    """The prompt with its style; a long prompt gets it in front, where it is not cut off."""
+    if wish.style is None:
+        return wish.prompt
+    style = wish.style.casefold()
+    return (
+        f"{wish.prompt}, {style}" if len(wish.prompt.split()) <= _SHORT_WORDS else f"{style}, {wish.prompt}"
+    )
