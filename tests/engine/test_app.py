@@ -62,7 +62,7 @@ async def test_an_unknown_model_is_named(offer):
         ("prompt", "x" * 10_001),
         ("width", 60),
         ("width", 100),
-        ("height", 1544),
+        ("height", 2056),
         ("height", "256"),
         ("steps", 0),
         ("steps", 101),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MAX_SIDE_PX = 1536
+MAX_SIDE_PX = 2048
 
 Side = Annotated[int, Field(ge=64, le=MAX_SIDE_PX, multiple_of=8)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
