@@ -104,3 +104,12 @@ def test_a_server_answers_the_commands_of_its_home_and_stops_when_told(here: Pat
         )
         server.send_signal(signal.SIGTERM)
         assert server.wait(PATIENCE_S) == 0
+
+
+def test_a_server_that_others_can_reach_says_that_it_asks_for_no_key(here: Path):
+    with started(here, "serve", "--host", "0.0.0.0", "--port", str(free_port())) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        server.send_signal(signal.SIGTERM)
+        _, told = server.communicate(timeout=PATIENCE_S)
+    assert "anybody who reaches this address may order pictures" in told

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +14,13 @@ import uvicorn
 
 from limner.api.app import create_app
 from limner.app import Limner
-from limner.cli import session, tune, view
+from limner.cli import session, tune, view, words
 from limner.cli.logs import configure
 from limner.config import load
 from limner.core.errors import InvalidRequest, SetupError
 
 _GRACE_S = 3
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def serve(*, host: str | None, port: int | None) -> None:
@@ -60,6 +62,8 @@ async def _serve(limner: Limner, listener: socket.socket) -> None:
 
 def _answers(limner: Limner, base: str, public: str) -> None:
     limner.serving(base)
+    if not _LOOPBACK.fullmatch(limner.settings.host.strip("[]")):
+        words.warn("anybody who reaches this address may order pictures: Limner asks for no key yet")
     view.out().print(f"Limner answers at {public} (reference: {public}/docs). Ctrl-C stops it.", markup=False)
 
 
