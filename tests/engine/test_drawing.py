@@ -66,7 +66,7 @@ def test_the_second_pass_starts_from_the_first_ones_picture_with_new_noise(backe
     risen = drawing.rise(done, backend.decode(done.x), backend)
     assert risen.x.shape == (4, 32, 32)
     assert risen.table[0].t < 999
-    assert 0.1 < np.abs(risen.x - risen.x0).mean() < 2
+    assert 0.01 < np.abs(risen.x - risen.x0).mean() < 2
 
 
 def test_an_order_with_previews_sees_one_decoded_in_the_middle_of_the_first_pass(backend):

@@ -57,7 +57,7 @@ async def test_a_large_picture_is_of_the_size_asked_and_its_progress_only_rises(
             query = {"wait": 5, "after": status["version"]}
             status = (await engine.http.get("/orders/one", params=query)).json()
         assert seen == sorted(seen)
-        assert (status["state"], status["step"], status["steps"], status["fraction"]) == ("done", 7, 7, 1.0)
+        assert (status["state"], status["step"], status["steps"], status["fraction"]) == ("done", 6, 6, 1.0)
         png = (await engine.http.get("/orders/one/images/0")).content
     assert size(png) == (328, 200)
 
