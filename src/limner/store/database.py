@@ -31,6 +31,7 @@ _PRAGMAS = (
     "busy_timeout=5000",
 )
 _READERS = 4
+_WRITES = "limner_writes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Database:
             raise told(error, self.url) from error
 
     def _write_all(self) -> None:
-        with self._engine.connect() as connection:
+        with self._engine.connect().execution_options(**{_WRITES: True}) as connection:
             while (first := self._writes.get()) is not None:
                 group, closing = self._group(first)
                 _settle(self._commit(connection, group))
@@ -191,7 +192,7 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # IMMEDIATE for the writer: the lock is taken before anything is read, so no write has to be retried.
-        writer = threading.current_thread().name == "limner-writer"
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
