@@ -1,0 +1,1 @@
+"""How the starter model is made: drawn scenes, captions, an autoencoder, a text encoder and a denoiser."""
