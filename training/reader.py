@@ -67,7 +67,7 @@ class Reader(nn.Module):
 
 def answers(facts: dict[str, object]) -> list[int]:
     """The class of every fact of one scene. Its colour is the one shown, named or not."""
-    spec = Spec(**facts)  # type: ignore[arg-type]
+    spec = Spec(**facts)  # type: ignore[arg-type]  # the facts were written from a Spec
     said = {
         "subject": spec.subject or "none",
         "time": spec.time,
