@@ -135,10 +135,11 @@ def test_the_real_command_hands_over_the_socket_and_the_threads():
     command = supervisor._command()
     supervisor._socket.close()
     assert command[1:] == [
+        "-P",
         "-m",
         "limner.engine",
         "--fd",
-        command[4],
+        command[5],
         "--exit-with-parent",
         "--threads",
         "3",

@@ -19,9 +19,9 @@ import httpx
 import limner
 
 Victim = Literal["server", "engine"]
-_FINAL = "('succeeded', 'failed', 'canceled')"
-_ENGINE_LIVES = 3
-"""Engine kills in one life of the server; five within a minute would rightly count as a crash loop."""
+_OPEN = "SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'canceled')"
+_ALWAYS_OPEN = 6
+"""Jobs that have not ended when a kill is due; more are queued where the machine is too quick for fewer."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Report:
     """What was done and what came of it."""
 
     seed: int
-    jobs: int
+    jobs: int = 0
     kills: dict[Victim, int] = field(default_factory=lambda: {"server": 0, "engine": 0})
     kills_under_load: int = 0
     """Kills at a moment when some job had not ended."""
@@ -43,16 +43,15 @@ class Report:
 class Havoc:
     """One home, one server at a time. Leave with `close`."""
 
-    def __init__(self, home: Path, *, seed: int, jobs: int, side: int = 128, steps: int = 8) -> None:
+    def __init__(self, home: Path, *, seed: int, side: int = 128, steps: int = 20) -> None:
         self.home = home
-        self.report = Report(seed, jobs)
+        self.report = Report(seed)
         self._random = random.Random(seed)
         self._fields = {"width": side, "height": side, "steps": steps}
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._log = home.parent / "server.log"
         self._server: subprocess.Popen[bytes] | None = None
-        self._engine_kills = 0
         self._engines: set[int] = set()
         self._killed: set[int] = set()
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=10, trust_env=False)
@@ -71,11 +70,11 @@ class Havoc:
                 stdout=log,
                 stderr=log,
             )
-        self._engine_kills = 0
 
     def queue(self, count: int) -> None:
-        """Order `count` pictures, each under its own idempotency key, again until the server took it."""
-        for number in range(count):
+        """Order `count` more pictures, each under its own idempotency key, again until the server took it."""
+        first, self.report.jobs = self.report.jobs, self.report.jobs + count
+        for number in range(first, first + count):
             body = {"prompt": f"a red fox number {number}", "seed": number, **self._fields}
             while True:
                 try:
@@ -94,13 +93,10 @@ class Havoc:
     def kill(self) -> None:
         """`kill -9` the server or its engine, at a random moment from its start or from now."""
         victim: Victim = self._random.choice(["server", "engine"])
-        if self._engine_kills >= _ENGINE_LIVES:
-            victim = "server"
+        self.queue(max(0, _ALWAYS_OPEN - self._one(_OPEN)))
         engine = self._engine_soon() if victim == "engine" else None
-        time.sleep(self._random.uniform(0.0, 5.0 if victim == "server" else 2.0))
-        self.report.kills_under_load += (
-            self._one(f"SELECT count(*) FROM jobs WHERE state NOT IN {_FINAL}") > 0
-        )
+        time.sleep(self._random.uniform(0.0, 3.0 if victim == "server" else 1.0))
+        self.report.kills_under_load += self._one(_OPEN) > 0
         self.report.kills[victim] += 1
         if engine is not None:
             try:
@@ -108,7 +104,6 @@ class Havoc:
                 os.kill(engine, signal.SIGKILL)
             except ProcessLookupError:
                 self.report.faults.append(f"the engine left by itself: {self._log.read_text()[-2000:]}")
-            self._engine_kills += 1
         else:
             self._kill_server()
             self.start()
@@ -125,7 +120,7 @@ class Havoc:
 
     def settle(self, patience_s: float) -> None:
         """Wait until every job has ended and its raw answer is tidied away by a fresh server; stop it."""
-        self._until(f"SELECT count(*) FROM jobs WHERE state NOT IN {_FINAL}", patience_s)
+        self._until(_OPEN, patience_s)
         self._stop()
         self.start()
         self._until("SELECT count(*) FROM answers", patience_s)
@@ -185,11 +180,23 @@ class Havoc:
     def _stop(self) -> None:
         assert self._server is not None
         self._engine()
+        self._answering()
         self._server.terminate()
         self._expect(self._server.wait(20), 0, "exit code of the server")
         patience = time.monotonic() + 10
         while any(_is_engine(pid) for pid in self._engines) and time.monotonic() < patience:
             time.sleep(0.05)
+
+    def _answering(self) -> None:
+        """Wait until the server is up: before it is, a signal ends it as it ends any program."""
+        for _ in range(600):
+            try:
+                if self._http.get("/healthz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                self._alive()
+            time.sleep(0.05)
+        raise RuntimeError(f"the server does not answer: {self._log.read_text()[-2000:]}")
 
     def _engine(self) -> int | None:
         """The engine's process id, None while there is none."""
@@ -232,7 +239,7 @@ def _is_engine(pid: int) -> bool:
 def wreak(home: Path, *, seed: int, jobs: int, kills: int, patience_s: float = 300.0) -> Report:
     """Queue, kill, wait, check."""
     began = time.monotonic()
-    havoc = Havoc(home, seed=seed, jobs=jobs)
+    havoc = Havoc(home, seed=seed)
     try:
         havoc.start()
         havoc.queue(jobs)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from limner.api.body import idempotency_key, read
 from limner.api.errors import ModelNotFound, NotDone, invalid
@@ -47,6 +48,7 @@ CALLED = {
     "compression": "output_compression",
 }
 """Our field names as OpenAI's callers know them."""
+_PATH = "/v1/images/generations"
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 _DALLE_STYLES = ("vivid", "natural")
 
@@ -156,9 +158,11 @@ class Images:
         self._public_url = public_url.rstrip("/")
 
     def mount(self, app: FastAPI) -> None:
-        """Add the routes."""
+        """Add the route twice: the plain one serves, FastAPI's behind it documents. The body is read by hand,
+        so that FastAPI's own handling would only cost its time."""
+        app.router.routes.append(Route(_PATH, self.generate, methods=["POST"]))
         app.add_api_route(
-            "/v1/images/generations",
+            _PATH,
             self.generate,
             methods=["POST"],
             tags=["OpenAI"],

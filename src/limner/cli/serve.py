@@ -39,24 +39,24 @@ def run_server(limner: Limner, listener: socket.socket) -> None:
 
 async def _serve(limner: Limner, listener: socket.socket) -> None:
     settings = limner.settings
+    base = f"http://{_authority(settings.host, listener.getsockname()[1])}"
+    server = _Server(
+        uvicorn.Config(
+            create_app(limner, max_body_bytes=settings.max_body_bytes, public_url=settings.public_url),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            http="httptools",
+            timeout_graceful_shutdown=_GRACE_S,
+        ),
+        started=lambda: _answers(limner, base, settings.public_url or base),
+    )
+    # Before Limner begins to run: who stops a server that is just starting wants it to end in order, too.
+    loop = asyncio.get_running_loop()
+    for number in session.STOP:
+        loop.add_signal_handler(number, server.handle_exit, number, None)
     async with limner:
-        app = create_app(limner, max_body_bytes=settings.max_body_bytes, public_url=settings.public_url)
-        base = f"http://{_authority(settings.host, listener.getsockname()[1])}"
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                http="httptools",
-                timeout_graceful_shutdown=_GRACE_S,
-            ),
-            started=lambda: _answers(limner, base, settings.public_url or base),
-        )
-        loop = asyncio.get_running_loop()
-        for number in session.STOP:
-            loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve(sockets=[listener])
 
 
