@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, Unpack
 
+import anyio
 from pydantic import BaseModel, ConfigDict
 
 from limner import __version__
@@ -97,7 +98,10 @@ class Limner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running = None
-        await self._stack.aclose()  # what the block raised is the caller's and stays as it is
+        # Shielded: a caller that is being cancelled must not leave an engine or a lease behind. What the
+        # block raised is the caller's and stays as it is.
+        with anyio.CancelScope(shield=True):
+            await self._stack.aclose()
 
     # -- the verbs ---------------------------------------------------------------------------------------
 

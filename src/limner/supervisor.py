@@ -127,14 +127,13 @@ class Supervisor:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask the child to leave by closing its pipe, then insist. Safe for one that already left."""
-    if process.returncode is not None:
-        return
-    if process.stdin is not None:
-        process.stdin.close()
+    """Ask the child to leave by closing its pipe, then insist. Safe for one that already left.
+
+    What it still says is read to the end: a pipe left unread would outlive the event loop and complain.
+    """
     try:
         async with asyncio.timeout(_LEAVE_S):
-            await process.wait()
+            await process.communicate()
     except TimeoutError:
         process.kill()
-        await process.wait()
+        await process.communicate()

@@ -13,6 +13,8 @@ _log = logging.getLogger(__name__)
 _POLL_S = 1.0
 """Safety net: claims are woken by whoever queues a job."""
 _CLAIM_AT_ONCE = 32
+_CLOCK_GRAIN_S = 0.005
+"""SQLite's clock ticks in milliseconds: woken a tick too early, a retry would wait for the next poll."""
 
 
 class Worker:
@@ -89,7 +91,7 @@ class Worker:
         try:
             again = await run.to_end()
             if again is not None:
-                asyncio.get_running_loop().call_later(again.after_s, self._wake.set)
+                asyncio.get_running_loop().call_later(again.after_s + _CLOCK_GRAIN_S, self._wake.set)
         except Exception as error:  # noqa: BLE001 - the outermost edge
             _log.exception("job %s broke", work.job.id)
             await _end(run, work, error)
