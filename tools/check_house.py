@@ -19,7 +19,7 @@ LARGE = {
 FORBIDDEN = {
     r"(?<![\w.])/(work|root)/": "a path of one machine",
     r"(?<![\w.])/(home|Users)/(?!(me|you|user|limner)\b)[a-z]\w*": "a path of one machine",
-    r"\bpy[p]i[.]org|python[h]osted[.]org|\bregistry[.]npm[j]s": "a package registry; pip is told by its own settings",
+    r"\bpy[p]i[.]org|python[h]osted[.]org|\bregistry[.]npm[j]s": "a package registry",
     r"\b(TODO|FIXME|XXX|HACK)\b": "unfinished work; do it, or say what is missing in the documentation",
     r"#\s*noqa(?!: [A-Z]+\d+(, ?[A-Z]+\d+)*( - |  ?\()\S)": "noqa needs its codes and a reason: X123 - why",
     r"#\s*type: ignore(?!\[[\w, -]+\]  # \S)": "type: ignore needs its code and a reason: [code]  # why",
