@@ -62,9 +62,8 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        future.add_done_callback(_heard)
         self._writes.put(_Write(act, loop, future))
-        return await asyncio.shield(future)
+        return await future
 
     async def read(self, act: Callable[[Connection], T]) -> T:
         """Run `act` on a reader's connection, which sees everything committed so far."""
@@ -130,12 +129,6 @@ class Database:
         finally:
             connection.rollback()  # forgets what SQLAlchemy began by itself; the driver has ended it
         return [pair for write in group for pair in self._commit(connection, [write])]
-
-
-def _heard(future: "asyncio.Future[Any]") -> None:
-    """A write whose caller has left may fail unheard: whoever left did not want to know."""
-    if not future.cancelled():
-        future.exception()
 
 
 def _settle(results: "list[tuple[_Write, Any]]") -> None:
