@@ -22,6 +22,7 @@ from limner.core.quote import Note
 from limner.core.request import Policy
 from limner.imaging.sniff import sniff
 from limner.providers.base import Done, Pending, Recovery
+from limner.store.steps import Fenced
 from tests.fakes import (
     Desk,
     done,
@@ -568,3 +569,21 @@ async def test_free_work_tells_of_a_disk_that_stays_full_and_goes_on_once_there_
         "no room at /pictures; free some space there (the job is kept, and goes on once there is room)"
     )
     assert (job.state, len(job.receipt.attempts)) == ("succeeded", 1)
+
+
+async def test_a_lease_lost_while_the_disk_was_full_ends_nothing_twice(home, monkeypatch):
+    monkeypatch.setattr("limner.jobs.run._FREE_PATIENCE_S", 0.0)
+    async with limner(home, vendor(Desk()), models=[model(usd="0")]) as app:
+
+        async def refuse(*_args, **_kwargs):
+            raise StorageError("no room")
+
+        async def fenced(*_args, **_kwargs):
+            raise Fenced("claimed by another worker")
+
+        monkeypatch.setattr(app._now.blobs, "put", refuse)
+        monkeypatch.setattr(app._now.store, "again", fenced)
+        told = await app.draw(request())
+        await until(lambda: not app._now.worker._running)
+        assert (await app.read(told.id)).state == "storing"
+    assert (told.state, told.error.code) == ("failed", "storage")

@@ -74,12 +74,13 @@ class Run:
     async def to_end(self) -> Again | None:
         """Run; `Again` when the job was put back. Cancelling the task leaves order and lease as they are."""
         try:
-            return await self._to_end()
+            try:
+                return await self._to_end()
+            except StorageError as error:
+                return await self._starved(error)
         except Fenced as error:
             _log.warning("lease lost: %s", error)
             return None
-        except StorageError as error:
-            return await self._starved(error)
 
     async def _starved(self, error: StorageError) -> Again:
         """The disk stays full and the work is free: tell who waits, go on with the job when there is room."""
