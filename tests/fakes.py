@@ -53,6 +53,7 @@ class Vendor(Provider):
     name: ClassVar[str] = "easel"
     base_url: ClassVar[str] = "http://127.0.0.1:9/"
     recovery: ClassVar[Recovery] = Recovery.TICKETED
+    needs_key: ClassVar[bool] = False
     desk: ClassVar[Desk]
 
     async def submit(self, call: Call) -> Outcome:

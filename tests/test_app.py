@@ -82,7 +82,12 @@ async def test_a_quote_is_a_promise_that_buys_nothing(home):
         passed_over=quote.passed_over,
     )
     assert quote.seconds == pytest.approx(100 * 0.004096 * 2 * 30 / 12)
-    assert [one.target for one in quote.passed_over] == ["fresco/fresco-model"]
+    assert {one.target: one.reason for one in quote.passed_over} == {
+        "fresco/fresco-model": "draws at most 1 pictures an order",
+        "mural/mural-model": (
+            "not fallen back to: dearer than easel/easel-model; policy.max_cost_usd allows more"
+        ),
+    }
     assert desk.bill == []
 
 
@@ -322,11 +327,18 @@ async def test_providers_say_whether_they_can_be_used_and_why_not(home):
     async with limner(home, *kinds) as app:
         await app.draw(request(provider="etching"))
         found = await app.providers()
-    address = "http://127.0.0.1:9/"
-    assert found[:3] == [
-        ProviderStatus(name="easel", available=True, reason="Available", models=1, address=address),
-        ProviderStatus(name="mural", available=False, reason="closed on Sundays", models=1, address=address),
-        ProviderStatus(name="fresco", available=False, reason="cannot be reached", models=1, address=address),
+    assert found[0] == ProviderStatus(
+        name="easel",
+        available=True,
+        reason="Available",
+        models=1,
+        address="http://127.0.0.1:9/",
+        account="easel",
+        title="easel",
+    )
+    assert [(one.name, one.available, one.reason) for one in found[1:3]] == [
+        ("mural", False, "closed on Sundays"),
+        ("fresco", False, "cannot be reached"),
     ]
     assert (found[3].available, found[3].reason) == (False, "rests for 300 s: bad key")
 
@@ -419,8 +431,8 @@ async def test_pictures_may_live_elsewhere_or_in_memory(home, tmp_path):
 async def test_an_engine_elsewhere_is_used_as_it_is_set(home):
     elsewhere = {"engine_url": "http://127.0.0.1:9", "engine_token": "secret"}
     async with Limner(settings(home, **elsewhere), models=shipped()) as app:
-        (status,) = await app.providers()
-        local = app._now.wires["local"]
+        (status,) = [one for one in await app.providers() if one.name == "local"]
+        (local,) = [one.provider for one in app._now.accounts if one.name == "local"]
         assert local.wire._headers == {"Authorization": "Bearer secret"}
     assert (status.name, status.available, status.address) == ("local", False, "http://127.0.0.1:9/")
     assert "cannot be reached" in status.reason
@@ -432,7 +444,7 @@ async def test_the_embedded_engine_draws_and_leaves_with_limner(home):
         assert (job.state, job.receipt.cost_usd) == ("succeeded", Decimal(0))
         again = await app.draw("a red fox", width=64, height=64, steps=1, seed=7)
         assert again.images[0].digest == job.images[0].digest
-        assert [one.available for one in await app.providers()] == [True]
+        assert [one.name for one in await app.providers() if one.available] == ["local"]
         pid = app._supervisor.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -448,7 +460,8 @@ async def test_an_engine_that_cannot_start_is_said_to_every_caller(home, monkeyp
         with pytest.raises(NoRoute, match="the engine cannot start: exit code 3"):
             await app.generate("a red fox")
         assert await app.ready() == ["the engine cannot start: exit code 3"]
-        assert [one.reason for one in await app.providers()] == ["the engine cannot start: exit code 3"]
+        (local,) = [one for one in await app.providers() if one.name == "local"]
+        assert (local.available, local.reason) == (False, "the engine cannot start: exit code 3")
 
 
 async def test_a_job_fails_at_once_when_the_engine_cannot_start(home, monkeypatch):

@@ -115,8 +115,7 @@ def test_names_from_before_are_read_and_limner_names_win_over_them(folder: Path,
         database_url=f"sqlite:///{tmp_path}/j.db",
         breaker_failures=7,
         breaker_window_s=1.5,
-        openai_api_key=SecretStr("sk-1"),
-        huggingface_api_key=SecretStr("hf-1"),
+        variables={"OPENAI_API_KEY": SecretStr("sk-1"), "HUGGINGFACE_API_KEY": SecretStr("hf-1")},
     )
     assert settings.database_path == tmp_path / "j.db"
     assert read(folder, {**before, "LIMNER_PORT": "9001"}).settings.port == 9001
@@ -178,8 +177,8 @@ def test_dotenv_values_may_be_quoted_and_refer_to_others(folder: Path):
             f'limner.toml:1: blob_url = "s3://bucket": {ONLY_FOLDERS}',
         ),
         (
-            'openai_api_key = "sk one"',
-            "limner.toml:1: openai_api_key = ********: must be one line of printable ASCII without blanks",
+            '[accounts.openai]\nkey = "sk one"',
+            "limner.toml:1: accounts = ********: must be one line of printable ASCII without blanks",
         ),
         (
             "disabled_providers = [1]",
@@ -266,7 +265,7 @@ def test_what_is_meant_for_others_is_left_alone_and_reported(folder: Path):
         folder,
         {
             "DATABASE_URL": "postgres://db/shop",
-            "COMFYUI_URL": "http://x",
+            "SUPABASE_URL": "http://x",
             "LIMNER_PORT": "tcp://10.0.0.1:8003",
             "LIMNER_PORT_8003_TCP": "tcp://10.0.0.1:8003",
             "LIMNER_SERVICE_HOST": "10.0.0.1",
@@ -276,7 +275,7 @@ def test_what_is_meant_for_others_is_left_alone_and_reported(folder: Path):
     assert loaded.settings == Settings(home=loaded.settings.home)
     assert loaded.unused == {
         "DATABASE_URL": "it is no SQLite file, so it is taken to be meant for another program",
-        "COMFYUI_URL": "this version has no use for it",
+        "SUPABASE_URL": "this version has no use for it",
         "LIMNER_PORT": "Kubernetes sets it for a service named limner",
     }
 

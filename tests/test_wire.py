@@ -86,7 +86,7 @@ async def test_bytes_come_as_they_are_and_a_delete_reads_nothing(desk, wire):
         (410, Lost),
         (422, Rejected),
         (429, RateLimited),
-        (500, Unavailable),
+        (500, TimedOut),
         (503, Unavailable),
         (504, TimedOut),
     ],

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -12,11 +14,14 @@ import anyio
 from pydantic import BaseModel, ConfigDict
 
 from limner import __version__
+from limner.accounts import Accounts, Engine, Opened, open_accounts, set_up
+from limner.blobs.fetch import Fetcher
 from limner.blobs.store import Blobs
-from limner.catalog.load import shipped, words
+from limner.catalog.load import Catalog, Listing, beside, shipped_tables, words
 from limner.catalog.model import Model
+from limner.catalog.price import settled_usd
 from limner.config import Settings, load
-from limner.core.errors import LimnerError, NoRoute, ProviderError, SetupError
+from limner.core.errors import LimnerError, ProviderError, SetupError
 from limner.core.events import Ended, JobEvent, Message
 from limner.core.ids import uuid7
 from limner.core.job import Artifact, Job, JobState
@@ -24,14 +29,14 @@ from limner.core.quote import Alternative, Quote, Route, Target
 from limner.core.reading import as_request
 from limner.core.request import GenerateRequest, RequestFields
 from limner.imaging.thumbnail import thumbnail
+from limner.inputs import Input, Inputs
 from limner.jobs.desk import Desk
 from limner.jobs.hub import Hub
 from limner.jobs.janitor import Janitor
 from limner.jobs.means import Means
 from limner.jobs.worker import Worker
-from limner.providers.base import Provider
+from limner.providers.base import Provider, Usage
 from limner.providers.find import installed
-from limner.router.account import Account
 from limner.router.plan import plan
 from limner.router.pulse import Pulse
 from limner.store.database import Database
@@ -39,11 +44,8 @@ from limner.store.lock import HomeLock
 from limner.store.migrate import migrate
 from limner.store.store import Store
 from limner.supervisor import Supervisor
-from limner.wire import Wire, session
+from limner.wire import session
 
-_ALTERNATIVES = 3
-_RANDOM_SEEDS = 2**31
-"""A drawn seed fits the int32 that some clients read it into."""
 LOCAL_USER = "local"
 
 
@@ -57,6 +59,10 @@ class ProviderStatus(BaseModel):
     reason: str
     models: int
     address: str
+    account: str
+    """One of perhaps several at this provider."""
+    title: str = ""
+    description: str = ""
 
 
 class Limner:
@@ -83,7 +89,7 @@ class Limner:
         self._kinds = {
             name: kind for name, kind in kinds.items() if name not in self.settings.disabled_providers
         }
-        self._models = shipped() if models is None else tuple(models)
+        self._catalog = _catalog(self._kinds, self.settings) if models is None else Catalog.of(models)
         self._supervisor: Supervisor | None = None
         self._running: _Running | None = None
         self._stack = AsyncExitStack()
@@ -107,7 +113,7 @@ class Limner:
 
     async def estimate(self, request: GenerateRequest) -> Quote:
         """What the request would cost and how it would be bent. Buys nothing. Raises as `generate` does."""
-        route = self._plan(request)
+        route = self._plan(await self._now.inputs.settle(request))
         best = route.targets[0]
         width, height = best.request.size or (0, 0)
         return Quote(
@@ -121,7 +127,7 @@ class Limner:
             price_usd=best.price_usd,
             seconds=best.seconds,
             notes=best.notes,
-            alternatives=tuple(_alternative(one) for one in route.targets[1 : 1 + _ALTERNATIVES]),
+            alternatives=tuple(_alternative(one) for one in route.alternatives),
             passed_over=route.passed_over,
         )
 
@@ -138,7 +144,8 @@ class Limner:
         `key` is an idempotency key of the caller `by`: the same key and request give the first job again.
         Raises `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`: nothing was bought.
         """
-        return await self._now.desk.accept(as_request(request, fields), key, by, uuid7())
+        wanted = await self._now.inputs.settle(as_request(request, fields))
+        return await self._now.desk.accept(wanted, key, by, uuid7())
 
     async def draw(
         self,
@@ -153,8 +160,9 @@ class Limner:
         Cancelling the wait cancels nothing else: the job goes on and can be read by its id.
         """
         identity = uuid7()
+        wanted = await self._now.inputs.settle(as_request(request, fields))
         with self._now.hub.subscribe(identity) as messages:
-            job = await self._now.desk.accept(as_request(request, fields), key, by, identity)
+            job = await self._now.desk.accept(wanted, key, by, identity)
             if job.id == identity:
                 while not isinstance(message := await messages.next(), Ended):
                     pass
@@ -238,6 +246,13 @@ class Limner:
         """A picture's record by its place in storage. Raises `NotFound`."""
         return await self._now.store.image_at(project, provider, file)
 
+    async def keep(self, data: bytes) -> Input:
+        """Store a picture for requests to work on; name it by its digest in their `inputs` or `mask`.
+
+        Raises `InvalidRequest` for what is no picture and for very large ones, and `StorageError`.
+        """
+        return await self._now.inputs.keep(data)
+
     async def open(self, artifact: Artifact) -> bytes:
         """The file's bytes. Raises `NotFound` when the file is gone from storage."""
         return await self._now.blobs.get(artifact.digest)
@@ -249,15 +264,26 @@ class Limner:
 
     def models(self) -> tuple[Model, ...]:
         """Every model of every provider that is switched on."""
-        return tuple(model for model in self._models if model.provider in self._kinds)
+        return tuple(model for model in self._catalog.models() if model.provider in self._kinds)
+
+    def set_up(self) -> frozenset[str]:
+        """Providers that can be asked as far as the settings tell; needs no running Limner."""
+        return set_up(self._kinds, self.settings)
+
+    def listings(self) -> tuple[Listing, ...]:
+        """The catalog by provider, of those that are switched on."""
+        return tuple(one for one in self._catalog.listings() if one.provider in self._kinds)
 
     async def providers(self) -> list[ProviderStatus]:
-        """Every provider that is switched on, and why it cannot be used when it cannot. Asks, never buys."""
-        return [await self._status(account) for account in self._accounts()]
+        """Every account of every provider that is switched on, and why it cannot be used when it cannot.
+        Asks, never buys."""
+        async with asyncio.TaskGroup() as asking:
+            asked = [asking.create_task(self._status(one)) for one in self._now.accounts]
+        return [one.result() for one in asked]
 
     async def ready(self) -> list[str]:
         """Why this process cannot serve now; empty when it can."""
-        obstacles = [account.obstacle for account in self._accounts()]
+        obstacles = [account.obstacle for account in self._now.accounts.now() if account.configured]
         reasons = [one for one in obstacles if one] if all(obstacles) else []
         if not obstacles:
             reasons.append("no provider is switched on; see the setting disabled_providers")
@@ -286,7 +312,11 @@ class Limner:
         store = await stack.enter_async_context(_store(settings))
         blobs = Blobs(settings.blob_url or str(settings.home / "storage"))
         await blobs.probe()
-        wires = await self._wires(stack)
+        http = await stack.enter_async_context(session())
+        fetcher = await stack.enter_async_context(Fetcher())
+        pulse = Pulse(settings.breaker_failures, settings.breaker_window_s)
+        engine = self._engine(stack) if "local" in self._kinds else None
+        accounts = Accounts(open_accounts(self._kinds, settings, self._catalog, http, engine), pulse)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         if self._supervisor is not None and not self._idle:
             self._supervisor.start(tasks)
@@ -296,9 +326,11 @@ class Limner:
             store=store,
             blobs=blobs,
             hub=hub,
-            pulse=Pulse(settings.breaker_failures, settings.breaker_window_s),
+            pulse=pulse,
             plan=self._plan,
-            provider=lambda target: _provider(wires, target),
+            provider=accounts.provider,
+            fetch=fetcher.fetch,
+            settled=self._settled,
             version=self.version,
         )
         worker = Worker(means, concurrency=settings.concurrency, lease_s=settings.lease_s)
@@ -309,67 +341,56 @@ class Limner:
             stack.callback(tidying.cancel)
         desk = Desk(means, worker, tasks, deadline_s=settings.deadline_s, lease_s=settings.lease_s)
         return _Running(
-            lock=lock, store=store, blobs=blobs, hub=hub, worker=worker, means=means, wires=wires, desk=desk
+            lock=lock,
+            store=store,
+            blobs=blobs,
+            hub=hub,
+            worker=worker,
+            accounts=accounts,
+            inputs=Inputs(store, blobs),
+            desk=desk,
         )
 
-    async def _wires(self, stack: AsyncExitStack) -> dict[str, Provider]:
-        http = await stack.enter_async_context(session())
-        made = {}
-        for name, kind in self._kinds.items():
-            url, key = kind.base_url, ""
-            if name == "local":
-                url, key = self._engine(stack)
-            made[name] = kind(Wire(http, url, kind.auth(key), classify=kind.classify))
-        return made
-
-    def _engine(self, stack: AsyncExitStack) -> tuple[str, str]:
-        """Address and key of the engine: the one that is set, or a child of ours."""
+    def _engine(self, stack: AsyncExitStack) -> Engine:
+        """The engine whose address is set, or a child of ours."""
         settings = self.settings
         if settings.engine_url:
-            return (
-                settings.engine_url,
-                settings.engine_token.get_secret_value() if settings.engine_token else "",
-            )
-        self._supervisor = Supervisor(threads=settings.engine_threads)
-        stack.push_async_callback(self._supervisor.stop)  # also when what follows cannot be built
-        return self._supervisor.url, self._supervisor.token
+            token = settings.engine_token
+            return Engine(settings.engine_url, token.get_secret_value() if token else "")
+        child = self._supervisor = Supervisor(threads=settings.engine_threads)
+        stack.push_async_callback(child.stop)  # also when what follows cannot be built
+        return Engine(child.url, child.token, lambda: child.obstacle)
 
-    def _accounts(self) -> list[Account]:
-        return [
-            Account(
-                provider=name,
-                name=name,
-                obstacle=self._obstacle(name),
-                passing=name != "local" or self._supervisor is None,
-                local=name == "local",
-            )
-            for name in self._kinds
-        ]
+    def _plan(self, request: GenerateRequest, seed: int | None = None) -> Route:
+        today = datetime.now(UTC).date()
+        accounts = self._now.accounts.now()
+        return plan(request, self._catalog.models(), accounts, _vocabulary, seed=seed, today=today)
 
-    def _obstacle(self, name: str) -> str | None:
-        if name == "local" and self._supervisor is not None:
-            # The supervisor watches the engine itself; failures of orders say nothing more.
-            return self._supervisor.obstacle
-        return self._now.means.pulse.obstacle(name, time.monotonic()) if self._running else None
+    def _settled(self, target: Target, usage: Usage) -> Decimal | None:
+        """What the order cost by the vendor's count; None when its price does not go by that."""
+        models = self._catalog.models()
+        found = [one for one in models if (one.provider, one.id) == (target.provider, target.model)]
+        return settled_usd(target.request, found[0], usage.tokens, usage.seconds) if found else None
 
-    def _plan(self, request: GenerateRequest) -> Route:
-        return plan(request, self._models, self._accounts(), _vocabulary)
-
-    async def _status(self, account: Account) -> ProviderStatus:
-        provider = self._now.wires[account.provider]
-        reason = account.obstacle
+    async def _status(self, one: Opened) -> ProviderStatus:
+        provider = one.provider
+        reason = self._now.accounts.shown(one, time.monotonic()).obstacle
         if reason is None:
             try:
                 health = await provider.probe()
                 reason = None if health.ok else health.reason
             except ProviderError as error:
                 reason = str(error)
+        entry = self._catalog.entry(provider.name)
         return ProviderStatus(
-            name=account.provider,
+            name=provider.name,
             available=reason is None,
             reason=reason or "Available",
-            models=sum(model.provider == account.provider for model in self._models),
+            models=sum(m.provider == provider.name and m.retired is None for m in self._catalog.models()),
             address=provider.wire.address,
+            account=one.name,
+            title=entry.title if entry else provider.name,
+            description=entry.description if entry else "",
         )
 
 
@@ -382,8 +403,8 @@ class _Running:
     blobs: Blobs
     hub: Hub
     worker: Worker
-    means: Means
-    wires: dict[str, Provider]
+    accounts: Accounts
+    inputs: Inputs
     desk: Desk
 
 
@@ -400,10 +421,15 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
         database.close()
 
 
-def _provider(wires: Mapping[str, Provider], target: Target) -> Provider:
-    if target.provider not in wires:
-        raise NoRoute(f"{target.name}: the provider is not switched on here any more", passing=True)
-    return wires[target.provider]
+def _catalog(kinds: Mapping[str, type[Provider]], settings: Settings) -> Catalog:
+    """The shipped files, and beside each plugin its own."""
+    shipped = shipped_tables()
+    tables = {}
+    for name, kind in kinds.items():
+        table = shipped.get(name) or beside(kind.__module__, name)
+        if table is not None:
+            tables[name] = table
+    return Catalog(tables, settings.catalog)
 
 
 def _alternative(target: Target) -> Alternative:

@@ -29,6 +29,8 @@ async def test_every_endpoint_is_documented(document):
         ("GET", "/v1/images/{image_id}/thumbnail"),
         ("GET", "/storage/images/{project}/{provider}/{file}"),
         ("GET", "/v1/models"),
+        ("GET", "/v1/providers"),
+        ("POST", "/v1/inputs"),
         ("GET", "/v1/models/{model_id}"),
         ("POST", "/v1/quotes"),
         ("GET", "/v1/jobs"),

@@ -22,7 +22,20 @@ async def test_models_are_listed_once_per_id_with_openais_fields_and_the_catalog
     assert entry["tier"] == "fast"
     assert entry["styles"] == ["watercolor", "pixel art"]
     assert entry["sizes"]["default"] == [256, 256]
-    assert entry["price"] == {"usd": "0", "unit": "image", "source": "free", "read_on": "2026-11-20"}
+    assert entry["price"] == {
+        "usd": "0",
+        "unit": "image",
+        "rows": [],
+        "steps": None,
+        "whole_megapixels": False,
+        "tokens": {},
+        "source": "free",
+        "read_on": "2026-11-20",
+    }
+    assert [(offer["provider"], offer["ref"], offer["price"] is None) for offer in entry["offers"]] == [
+        ("local", "house-v1", False),
+        ("easel", "house-v1", True),
+    ]
 
 
 async def test_a_model_is_found_by_its_id_and_by_any_name_it_answers_to(http):

@@ -38,6 +38,7 @@ class Easel(Provider):
     name = "easel"
     base_url = "http://127.0.0.1:9/"
     recovery = Recovery.TICKETED
+    needs_key = False
     orders: list[Call]
     stopped: bool
 

@@ -18,7 +18,7 @@ def test_what_was_left_open_is_set_by_the_model():
 
 @pytest.mark.parametrize(
     ("quality", "side", "steps"),
-    [("fast", 256, 8), ("standard", 512, 12), ("quality", 512, 20), ("ultra", 768, 30)],
+    [("fast", 256, 8), ("standard", 512, 12), ("quality", 1024, 20), ("ultra", 1024, 30)],
 )
 def test_a_preset_sets_size_and_steps(quality, side, steps):
     fitted = fit(request(quality=quality), model())
@@ -60,7 +60,7 @@ def test_a_model_that_stands_in_says_so():
 @pytest.mark.parametrize(
     ("changes", "of_model", "misfit"),
     [
-        ({}, {"operations": frozenset()}, Misfit("operation", "does not generate")),
+        ({}, {"operations": frozenset()}, Misfit("operation", "does not generate; it can draw nothing")),
         ({"count": 5}, {}, Misfit("count", "draws at most 4 pictures an order")),
         ({"prompt": "x" * 11}, {"max_prompt": 10}, Misfit("prompt", "reads at most 10 characters")),
         ({"style": "oil"}, {}, Misfit("style", "unknown style 'oil'; knows flat")),

@@ -20,7 +20,7 @@ def priced(usd, unit):
         ({}, "megapixel", "0.01", None),
         ({"count": 3}, "call", "0.04", Decimal("0.04")),
         ({}, "second", "0.04", None),
-        ({}, "token", "0.04", None),
+        ({"count": 2}, "token", "0.04", Decimal("0.08")),
         ({}, "second", "0", Decimal(0)),
     ],
 )

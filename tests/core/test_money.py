@@ -13,7 +13,7 @@ def test_micro_dollars_come_back_as_they_were(micros):
     assert to_micros(from_micros(micros)) == micros
 
 
-@given(st.decimals(0, 10_000, allow_nan=False, allow_infinity=False))
+@given(st.decimals(0, 10_000, allow_nan=False, allow_infinity=False, places=12))
 def test_a_stored_price_is_never_below_the_price_and_at_most_a_micro_dollar_above(usd):
     stored = from_micros(to_micros(usd))
     assert usd <= stored < usd + Decimal("0.000001")

@@ -227,8 +227,8 @@ async def test_an_answer_that_timed_out_at_a_vendor_that_knows_our_id_is_asked_f
     desk = Desk(submits=[TimedOut("no answer"), done()])
     async with limner(home, vendor(desk, recovery=Recovery.NAMED)) as app:
         job = await app.draw(request())
-    assert receipt(job) == [("easel", "settled", "resumed")]
-    assert desk.bill == [f"{job.id}-1", f"{job.id}-1"]
+    assert receipt(job) == [("easel", "settled", "same-key")]
+    assert (desk.sought, desk.bill) == ([f"{job.id}-1"], [f"{job.id}-1", f"{job.id}-1"])
     assert ledger(home) == [RESERVED, RELEASED, SETTLED]
 
 

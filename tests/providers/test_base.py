@@ -11,6 +11,7 @@ class Plain(Provider):
     name = "plain"
     base_url = "http://127.0.0.1:9/"
     recovery = Recovery.BLIND
+    needs_key = False
 
     async def submit(self, call):
         return Done((b"",))

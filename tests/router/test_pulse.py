@@ -42,10 +42,16 @@ def test_a_bad_key_rests_for_five_minutes_or_until_an_order_succeeds():
 
 def test_one_order_probes_a_breaker_that_is_half_open():
     pulse = Pulse(1, 10.0)
-    pulse.ordered("easel", 0.0)
     pulse.failed("easel", Unavailable("503"), 0.0)
     assert pulse.obstacle("easel", 10.0) is None
-    pulse.ordered("easel", 10.0)
-    assert pulse.obstacle("easel", 11.0) == "Circuit breaker OPEN for easel"
+    with pulse.ordering("easel", 10.0):
+        assert pulse.obstacle("easel", 11.0) == "Circuit breaker OPEN for easel"
     pulse.succeeded("easel")
     assert pulse.obstacle("easel", 11.0) is None
+
+
+def test_orders_under_way_are_the_accounts_load():
+    pulse = Pulse(2, 10.0)
+    with pulse.ordering("easel", 0.0), pulse.ordering("easel", 0.0), pulse.ordering("mural", 0.0):
+        assert (pulse.load("easel"), pulse.load("mural"), pulse.load("fresco")) == (2, 1, 0)
+    assert pulse.load("easel") == 0

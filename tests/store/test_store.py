@@ -142,7 +142,7 @@ async def test_a_stale_lease_can_write_nothing(store):
         store.begin(attempt(work.job.id, 2), work.epoch, []),
         store.hold(opened_, work.epoch, {}, []),
         store.answered(opened_, work.epoch, b"data", []),
-        store.give_up(opened_, work.epoch, failure, charged=True),
+        store.give_up(opened_, work.epoch, failure, billed="maybe"),
         store.finish(ended(work), work.epoch, opened_, 1, []),
         store.end(ended(work, "failed"), work.epoch, []),
         store.again(work.job, work.epoch, 0.0, []),
@@ -158,7 +158,7 @@ async def test_a_stale_lease_can_write_nothing(store):
 async def test_an_attempt_reserves_its_price_and_a_refusal_releases_it(store):
     work, opened_ = await held(store)
     assert await entries(store) == [("reserve", 40_000)]
-    await store.give_up(opened_, work.epoch, Failure(code="rejected", message="no"), charged=False)
+    await store.give_up(opened_, work.epoch, Failure(code="rejected", message="no"), billed="no")
     assert await entries(store) == [("reserve", 40_000), ("release", 40_000)]
     (tried,) = (await store.job(work.job.id)).receipt.attempts
     assert (tried.state, tried.error) == ("refused", Failure(code="rejected", message="no"))
@@ -166,7 +166,7 @@ async def test_an_attempt_reserves_its_price_and_a_refusal_releases_it(store):
 
 async def test_what_may_have_been_charged_keeps_its_reservation(store):
     work, opened_ = await held(store)
-    await store.give_up(opened_, work.epoch, Failure(code="timed_out", message="?"), charged=True)
+    await store.give_up(opened_, work.epoch, Failure(code="timed_out", message="?"), billed="maybe")
     assert await entries(store) == [("reserve", 40_000)]
     assert (await store.job(work.job.id)).receipt.cost_usd == Decimal("0.04")
 
@@ -243,7 +243,7 @@ async def test_jobs_are_listed_newest_first_by_page_state_and_project(store):
 
 async def test_a_listed_job_is_the_job_as_it_is_read(store):
     work, opened_ = await held(store)
-    await store.give_up(opened_, work.epoch, Failure(code="lost", message="x"), charged=True)
+    await store.give_up(opened_, work.epoch, Failure(code="lost", message="x"), billed="maybe")
     assert await store.jobs(None, None, 9, None) == [await store.job(work.job.id)]
 
 

@@ -19,10 +19,12 @@ from limner.api.facts import FACTS
 from limner.api.gallery import Gallery
 from limner.api.health import HealthChecks
 from limner.api.images import Images, ImagesBody
+from limner.api.inputs import InputPictures
 from limner.api.jobs import Jobs
 from limner.api.middleware import Edge
 from limner.api.models import Models
 from limner.api.pages import Pages
+from limner.api.providers import Providers
 from limner.api.reference import describe
 from limner.app import Limner
 from limner.core.errors import LimnerError
@@ -81,6 +83,8 @@ def create_app(
     for door in (
         Images(limner, max_body_bytes=max_body_bytes, public_url=public_url),
         Models(limner),
+        Providers(limner),
+        InputPictures(limner),
         Jobs(limner, max_body_bytes=max_body_bytes),
         Gallery(limner),
         HealthChecks(limner, version),

@@ -28,7 +28,7 @@ async def read(request: Request, into: type[Body], limit: int) -> tuple[Body, tu
     Raises `BodyTooLarge`, `BodyTooSlow`, `WrongContentType` and `InvalidRequest`.
     """
     _must_be_json(request)
-    text = _decode(await _bounded(request, limit))
+    text = _decode(await raw(request, limit))
     names = _names(text)
     try:
         body = into.model_validate_json(text, strict=True)
@@ -63,7 +63,8 @@ def _must_be_json(request: Request) -> None:
         raise WrongContentType(f"the body is encoded as {cut(coding, 64)}; send it as it is")
 
 
-async def _bounded(request: Request, limit: int) -> bytes:
+async def raw(request: Request, limit: int) -> bytes:
+    """The body as it came. Raises `BodyTooLarge` and `BodyTooSlow`."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:19]) > limit + DRAIN:
         raise _too_large(limit)

@@ -1,16 +1,35 @@
 """`GET /v1/models`: OpenAI's shape, with what the catalog knows besides."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Literal
 
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from starlette.responses import Response
 
 from limner.api.errors import ModelNotFound, cut
 from limner.api.reference import get, openai_errors
 from limner.app import Limner
-from limner.catalog.model import Model
+from limner.catalog.model import Model, Price, Sizes
+from limner.catalog.options import schema
+from limner.core.request import Operation, Tier
+
+
+class Offer(BaseModel):
+    """One model at one provider."""
+
+    provider: str
+    ref: str
+    tier: Tier
+    operations: tuple[Operation, ...]
+    price: Price | None
+    sizes: Sizes
+    seconds: float | None
+    options: dict[str, JsonValue]
+    """JSON Schema of what only this model understands."""
+    retired: date | None
+    successor: str | None
 
 
 class ListedModel(Model):
@@ -24,6 +43,8 @@ class ListedModel(Model):
     """ISO date from which nobody serves it."""
     providers: tuple[str, ...]
     """Everyone who serves it; the other facts are those of the first."""
+    offers: tuple[Offer, ...]
+    """What each of them asks and can do."""
 
 
 class ModelList(BaseModel):
@@ -86,10 +107,26 @@ def listed(models: Iterable[Model]) -> list[ListedModel]:
 def _listed(offers: list[Model]) -> ListedModel:
     first = next((offer for offer in offers if offer.retired is None), offers[0])
     return ListedModel(
-        **first.model_dump(),
+        **first.model_dump(exclude={"dialect"}),
         owned_by=first.provider,
         shutdown_date=first.retired.isoformat() if first.retired else None,
         providers=tuple(offer.provider for offer in offers),
+        offers=tuple(_offer(model) for model in offers),
+    )
+
+
+def _offer(model: Model) -> Offer:
+    return Offer(
+        provider=model.provider,
+        ref=model.ref,
+        tier=model.tier,
+        operations=tuple(sorted(model.operations)),
+        price=model.price,
+        sizes=model.sizes,
+        seconds=model.seconds,
+        options=schema(model),
+        retired=model.retired,
+        successor=model.successor,
     )
 
 

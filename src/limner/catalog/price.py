@@ -1,37 +1,96 @@
-"""What an order costs and how long it takes, before it is placed. Pure."""
+"""What an order costs and how long it takes: before it is placed, and after. Pure."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
-from limner.catalog.model import Model
+from limner.catalog.model import Model, Price, PriceRow
 from limner.core.request import GenerateRequest
+
+_MILLION = Decimal(1_000_000)
 
 
 def estimate_usd(request: GenerateRequest, model: Model) -> Decimal | None:
     """Dollars for all pictures of a fitted request; None when price or amount are not known."""
-    if model.price is None:
+    price = model.price
+    if price is None:
         return None
-    match model.price.unit:
+    usd = _row(price, request) * _effort(price, request)
+    match price.unit:
         case "image":
-            return model.price.usd * request.count
+            return usd * request.count + _besides(price, request)
+        case "token":
+            return usd * request.count + _besides(price, request) + _words(price, request)
         case "megapixel":
-            return None if request.size is None else model.price.usd * megapixels(request) * request.count
+            return None if request.size is None else usd * _megapixels(price, request) * request.count
+        case "second":
+            seconds = estimate_s(request, model)
+            return Decimal(0) if not usd else None if seconds is None else usd * Decimal(str(seconds))
         case "call":
-            return model.price.usd
-        case "second" | "token":
-            return None if model.price.usd else Decimal(0)
+            return usd
+
+
+def settled_usd(
+    request: GenerateRequest, model: Model, tokens: dict[str, int], seconds: float | None
+) -> Decimal | None:
+    """Dollars by what the vendor counted; None when its count says nothing about the price."""
+    price = model.price
+    if price is None:
+        return None
+    if price.tokens and tokens:
+        return sum(
+            (price.tokens.get(kind, Decimal(0)) * n / _MILLION for kind, n in tokens.items()), Decimal(0)
+        )
+    if price.unit == "second" and seconds is not None:
+        return _row(price, request) * Decimal(str(seconds))
+    return None
 
 
 def estimate_s(request: GenerateRequest, model: Model) -> float | None:
     """Typical seconds to the last picture of a fitted request, None when the catalog gives no figure."""
     if model.seconds_per_megapixel is None or request.size is None:
-        return None
+        return model.seconds
     steps = 1.0
     if model.steps is not None and request.steps is not None:
         steps = request.steps / model.steps.default
-    return float(megapixels(request)) * request.count * model.seconds_per_megapixel * steps
+    drawn = float(megapixels(request)) * request.count * model.seconds_per_megapixel * steps
+    return drawn + (model.seconds or 0.0)
 
 
 def megapixels(request: GenerateRequest) -> Decimal:
-    """Millions of pixels of one picture."""
+    """Millions of pixels of one picture; the request must have its size set."""
     width, height = request.size or (0, 0)
-    return Decimal(width * height) / 1_000_000
+    return Decimal(width * height) / _MILLION
+
+
+def _besides(price: Price, request: GenerateRequest) -> Decimal:
+    """Previews and input pictures."""
+    return price.preview_usd * request.partial_images + price.input_usd * len(request.inputs)
+
+
+def _words(price: Price, request: GenerateRequest) -> Decimal:
+    """The prompt's tokens, one for every character: more than any script needs, so that the bill is never
+    above the quote."""
+    return price.tokens.get("text_in", Decimal(0)) * len(request.prompt) / _MILLION
+
+
+def _row(price: Price, request: GenerateRequest) -> Decimal:
+    return next((row.usd for row in price.rows if _fits(row, request)), price.usd)
+
+
+def _fits(row: PriceRow, request: GenerateRequest) -> bool:
+    width, height = request.size or (0, 0)
+    if row.size is not None and row.size != (width, height):
+        return False
+    if row.max_pixels is not None and width * height > row.max_pixels:
+        return False
+    return all(request.options.get(name) == value for name, value in row.options.items())
+
+
+def _effort(price: Price, request: GenerateRequest) -> Decimal:
+    if price.steps is None or request.steps is None:
+        return Decimal(1)
+    return max(Decimal(1), Decimal(request.steps) / price.steps)
+
+
+def _megapixels(price: Price, request: GenerateRequest) -> Decimal:
+    exact = megapixels(request)
+    return exact.to_integral_value(ROUND_CEILING) if price.whole_megapixels else exact

@@ -1,20 +1,34 @@
 """Settings: one model, read once. Seen by `app` and `cli` only; everybody else is handed values."""
 
+from limner.config.accounts import Account, accounts_of
 from limner.config.read import Loaded, Source, load
-from limner.config.settings import ALIASES, FLAGS, SECRETS, UNUSED, LogFormat, LogLevel, Settings, shown
+from limner.config.settings import (
+    ALIASES,
+    NOT_VARIABLES,
+    SECRETS,
+    UNUSED,
+    AccountSettings,
+    LogFormat,
+    LogLevel,
+    Settings,
+    shown,
+)
 from limner.config.values import Names
 
 __all__ = [
     "ALIASES",
-    "FLAGS",
+    "NOT_VARIABLES",
     "SECRETS",
     "UNUSED",
+    "Account",
+    "AccountSettings",
     "Loaded",
     "LogFormat",
     "LogLevel",
     "Names",
     "Settings",
     "Source",
+    "accounts_of",
     "load",
     "shown",
 ]

@@ -18,7 +18,15 @@ from pydantic import (
     ValidationError,
 )
 
-from limner.config.settings import BY_VARIABLE, FLAGS, SECRETS, UNUSED, Settings, masked
+from limner.config.settings import (
+    BY_VARIABLE,
+    FLAG,
+    OF_A_PROVIDER,
+    SECRETS,
+    UNUSED,
+    Settings,
+    masked,
+)
 from limner.config.values import Names, Whole
 from limner.core.errors import SetupError
 
@@ -160,8 +168,9 @@ class _Reading:
     def _variables(self, written: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
         """What one source of variables says, least important first: flags, old names, LIMNER_ names."""
         yield from self._flags(
-            {name: written[name] for name in FLAGS if name in written and written[name][0]}
+            {name: given for name, given in sorted(written.items()) if FLAG.fullmatch(name) and given[0]}
         )
+        yield from self._of_providers(written)
         for name in sorted(written, key=lambda name: name.startswith("LIMNER_")):
             value, source = written[name]
             if not value:
@@ -170,7 +179,12 @@ class _Reading:
                 yield from self._variable(_Given(field, value, source))
             elif name in UNUSED:
                 self.unused[name] = "this version has no use for it"
-            elif name.startswith("LIMNER_") and name not in _ELSEWHERE and not _KUBERNETES.fullmatch(name):
+            elif (
+                name.startswith("LIMNER_")
+                and name not in _ELSEWHERE
+                and not _KUBERNETES.fullmatch(name)
+                and not OF_A_PROVIDER.fullmatch(name)
+            ):
                 prefix = f"{source}: " if source.kind == ".env" else ""
                 self.wrong.append(f"{prefix}{name} is not a setting of Limner{_nearest(name, BY_VARIABLE)}")
 
@@ -193,6 +207,18 @@ class _Reading:
             case _:
                 yield given
 
+    def _of_providers(self, written: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
+        """Everything that may be a provider's key, address or model, on top of what came before."""
+        before = self.taken.get("variables")
+        found = dict(before.value) if before and isinstance(before.value, dict) else {}
+        last = None
+        for name, (value, source) in sorted(written.items()):
+            ours = name in BY_VARIABLE or name in UNUSED or _KUBERNETES.fullmatch(name)
+            if value and not ours and OF_A_PROVIDER.fullmatch(name):
+                found[name], last = value.strip(), source
+        if last is not None:
+            yield _Given("variables", found, last)
+
     def _flags(self, flags: Mapping[str, tuple[str, Source]]) -> Iterator[_Given]:
         off: list[str] = []
         if flags and (before := self.taken.get("disabled_providers")):
@@ -203,9 +229,9 @@ class _Reading:
         for name, (value, source) in flags.items():
             match value.strip().lower():
                 case "true" | "1" | "yes" | "on":
-                    off = [vendor for vendor in off if vendor != FLAGS[name]]
+                    off = [provider for provider in off if provider != _switched(name)]
                 case "false" | "0" | "no" | "off":
-                    off.append(FLAGS[name])
+                    off.append(_switched(name))
                 case _:
                     self.wrong.append(
                         _Given("disabled_providers", value, source).complaint("must be true or false")
@@ -225,7 +251,7 @@ class _Reading:
             raise SetupError(_toml_complaint(shown, text, error)) from None
         for name, value in table.items():
             source = Source("limner.toml", name, shown, _line_of(name, text))
-            if name in Settings.model_fields:
+            if name in Settings.model_fields and name != "variables":
                 yield _Given(name, value, source)
             else:
                 self.wrong.append(
@@ -251,6 +277,10 @@ class _Reading:
 
     def _shown(self, path: Path) -> Path:
         return path.relative_to(self.here) if path.is_relative_to(self.here) else path
+
+
+def _switched(flag: str) -> str:
+    return flag.removeprefix("ENABLE_IMAGE_GENERATION_").lower().replace("_", "-")
 
 
 def _current() -> Path:

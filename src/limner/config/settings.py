@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
 )
 
 from limner.config.values import Address, Names, Seconds, Secret, Text, Whole, blob_place, database, folder
@@ -20,7 +21,17 @@ LogFormat = Literal["auto", "console", "json"]
 
 _LEVELS = Text("debug|info|warning|error", "one of debug, info, warning, error", lower=True)
 _FORMATS = Text("auto|console|json", "one of auto, console, json", lower=True)
-_LATER = "Read and masked now; used when this vendor's provider arrives."
+
+
+class AccountSettings(BaseModel):
+    """One `[accounts.NAME]` table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str = Field("", description="The provider; empty: the table's name.")
+    url: Address = Field("", description="Its address; empty: the provider's own.")
+    key: Secret | None = Field(None, description="Its key; unset: from the environment.")
+    model: str | None = Field(None, description="The vendor's name of the model for orders that name none.")
 
 
 class Settings(BaseModel):
@@ -81,14 +92,29 @@ class Settings(BaseModel):
     log_format: Annotated[LogFormat, _FORMATS] = Field(
         "auto", description="How lines are logged. `auto`: coloured on a terminal, else JSON."
     )
-    openai_api_key: Secret | None = Field(None, description=f"Key of OpenAI. {_LATER}")
-    together_api_key: Secret | None = Field(None, description=f"Key of Together. {_LATER}")
-    replicate_api_token: Secret | None = Field(None, description=f"Token of Replicate. {_LATER}")
-    gemini_api_key: Secret | None = Field(None, description=f"Key of Gemini. {_LATER}")
-    leonardo_api_key: Secret | None = Field(None, description=f"Key of Leonardo. {_LATER}")
-    runware_api_key: Secret | None = Field(None, description=f"Key of Runware. {_LATER}")
-    groq_api_key: Secret | None = Field(None, description=f"Key of Groq. {_LATER}")
-    huggingface_api_key: Secret | None = Field(None, description=f"Key of Hugging Face. {_LATER}")
+    catalog_dir: Annotated[Path, AfterValidator(folder)] | None = Field(
+        None,
+        description="Folder of catalog files that change or add models. Unset: `catalog` in the home.",
+    )
+    accounts: dict[str, AccountSettings] = Field(
+        {},
+        description=(
+            "Accounts at providers: tables `[accounts.NAME]` with `provider` (default: the name), `url`, "
+            "`key`, `model`. Without a table the key, address and model come from the environment."
+        ),
+    )
+    variables: dict[str, SecretStr] = Field(
+        {},
+        description=(
+            "Keys, addresses and models of providers that the environment holds, under "
+            "`LIMNER_<PROVIDER>_KEY`, `_URL`, `_MODEL` or the vendor's own names. Not for limner.toml."
+        ),
+    )
+
+    @property
+    def catalog(self) -> Path:
+        """The folder of the user's catalog files."""
+        return self.catalog_dir or self.home / "catalog"
 
     @property
     def database_path(self) -> Path:
@@ -106,42 +132,35 @@ class Settings(BaseModel):
 
 
 SECRETS = frozenset(
-    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+    name
+    for name, field in Settings.model_fields.items()
+    if "SecretStr" in str(field.annotation) or name == "accounts"
 )
-_VENDOR_KEYS = {
-    name.upper(): name for name in Settings.model_fields if name in SECRETS and name != "engine_token"
-}
+"""Settings that are never shown."""
 ALIASES: dict[str, str] = {
     "PORT": "port",
     "DATABASE_URL": "database_url",
     "LOCAL_STORAGE_PATH": "blob_url",
     "CIRCUIT_BREAKER_FAILURE_THRESHOLD": "breaker_failures",
     "CIRCUIT_BREAKER_TIMEOUT_MS": "breaker_window_s",
-    **_VENDOR_KEYS,
 }
 """Names that programs before Limner used; within one source the LIMNER_ name wins over them."""
 
-FLAGS: dict[str, str] = {
-    f"ENABLE_IMAGE_GENERATION_{vendor.upper()}": vendor
-    for vendor in ("openai", "together", "replicate", "gemini")
-}
+FLAG = re.compile(r"ENABLE_IMAGE_GENERATION_([A-Z0-9_]+)")
 """Flags that switch one provider off or on."""
 
-UNUSED = frozenset(
-    {
-        "OLLAMA_BASE_URL",
-        "OLLAMA_IMAGE_MODEL",
-        "GROQ_IMAGE_MODEL",
-        "HUGGINGFACE_IMAGE_MODEL",
-        "COMFYUI_URL",
-        "SUPABASE_URL",
-        "SUPABASE_ANON_KEY",
-        "SUPABASE_SERVICE_KEY",
-    }
-)
+OF_A_PROVIDER = re.compile(r"LIMNER_[A-Z0-9_]+_(KEY|URL|MODEL)|[A-Z0-9_]+_(KEY|TOKEN|URL|HOST|MODEL)")
+"""Variables that may be a provider's: which are, the providers say."""
+
+UNUSED = frozenset({"SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY"})
 """Names that programs before Limner used and this version has no use for."""
 
-BY_VARIABLE = {f"LIMNER_{name.upper()}": name for name in Settings.model_fields} | ALIASES
+NOT_VARIABLES = frozenset({"accounts", "variables"})
+"""Settings that are tables: no environment variable sets them."""
+
+BY_VARIABLE = {
+    f"LIMNER_{name.upper()}": name for name in Settings.model_fields if name not in NOT_VARIABLES
+} | ALIASES
 """Every environment variable that is a setting."""
 
 

@@ -116,7 +116,7 @@ class ProviderError(LimnerError):
     fallback: ClassVar[bool] = True
     trips: ClassVar[bool] = False
     rests: ClassVar[bool] = False
-    billed: ClassVar[Billed] = "no"
+    billed: Billed = "no"
 
 
 class Rejected(ProviderError):
@@ -126,10 +126,14 @@ class Rejected(ProviderError):
 
 
 class Refused(ProviderError):
-    """Moderation declined. No fallback: we do not shop for a laxer judge."""
+    """Moderation declined. No fallback: we do not shop for a laxer judge. Some vendors charge for it."""
 
     code = "refused"
     fallback = False
+
+    def __init__(self, message: str, *, billed: Billed = "no") -> None:
+        super().__init__(message)
+        self.billed = billed
 
 
 class Unauthorized(ProviderError):

@@ -37,6 +37,9 @@ class Recipe(BaseModel):
     engine: str | None = None
     """Version of the model or engine, when the provider tells."""
     parents: tuple[str, ...] = ()
+    """Digests of the pictures it was made from."""
+    marks: tuple[str, ...] = ()
+    """Provenance that the vendor put into the pixels or the file: `synthid`, `c2pa`."""
 
 
 class Artifact(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from limner.core.money import Usd
 from limner.core.request import GenerateRequest, Tier
@@ -41,7 +41,9 @@ class Target(BaseModel):
     """The vendor's own name of the model."""
     tier: Tier
     request: GenerateRequest
-    """As it will be sent: size, steps, guidance and seed are set."""
+    """As it will be sent: size, steps, guidance, seed and options are set."""
+    dialect: dict[str, JsonValue] = {}
+    """How the model is spoken to, by the catalog of the day; for the provider alone."""
     price_usd: Usd | None
     """For all pictures together; None is unknown, never 0."""
     seconds: float | None
@@ -66,6 +68,8 @@ class Route(BaseModel):
 
     targets: tuple[Target, ...]
     passed_over: tuple[PassedOver, ...] = ()
+    alternatives: tuple[Target, ...] = ()
+    """The next best by the caller's policy, whether or not they may be fallen back to."""
 
 
 class Alternative(BaseModel):

@@ -4,14 +4,27 @@ import hashlib
 from decimal import Decimal
 from typing import Annotated, Literal, Self, TypedDict
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 MAX_PROMPT = 10_000
 MAX_SIDE = 4096
 MAX_COUNT = 10
 MAX_SEED = 2**63 - 1
+MAX_INPUTS = 16
+MAX_OPTIONS = 64
 
-Operation = Literal["generate"]
+Operation = Literal["generate", "edit", "inpaint", "image-to-image", "variation", "upscale"]
+"""`edit` follows words; `inpaint` fills where a mask says; `image-to-image` paints over by `strength`;
+`variation` and `upscale` need no words."""
 Tier = Literal["fast", "standard", "high", "ultra"]
 Preset = Literal["fast", "standard", "quality", "ultra"]
 Format = Literal["png", "jpeg", "webp"]
@@ -38,9 +51,14 @@ def clean_prompt(text: str) -> str:
     if len(text) > MAX_PROMPT:
         raise ValueError(f"is {len(text):,} characters long; at most {MAX_PROMPT:,} are accepted")
     clean_text(text)
-    if not any(char.isprintable() and not char.isspace() for char in text):
+    if not says_something(text):
         raise ValueError("is empty; say what the picture shows")
     return text
+
+
+def says_something(text: str) -> bool:
+    """True when at least one character is visible."""
+    return any(char.isprintable() and not char.isspace() for char in text)
 
 
 def clean_negative(text: str) -> str:
@@ -53,6 +71,22 @@ def clean_negative(text: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
 ProjectName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+InputName = Annotated[
+    str, Field(pattern=r"^([0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$")
+]
+"""An input picture: the SHA-256 of its bytes, or the id of a picture made here."""
+
+WORDLESS: frozenset[Operation] = frozenset({"variation", "upscale"})
+"""Operations that need no prompt."""
+_INPUTS: dict[Operation, tuple[int, int]] = {
+    "generate": (0, 0),
+    "edit": (1, MAX_INPUTS),
+    "inpaint": (1, MAX_INPUTS),
+    "image-to-image": (1, 1),
+    "variation": (1, 1),
+    "upscale": (1, 1),
+}
+"""How many input pictures an operation takes, least and most."""
 
 
 class Policy(BaseModel):
@@ -64,6 +98,8 @@ class Policy(BaseModel):
     fallback: bool = True
     strict: bool = False
     """Refuse instead of bending a size, seed or style."""
+    substitutes: bool = False
+    """Fall back to models of another tier too."""
     max_cost_usd: Annotated[Decimal, Field(ge=0)] | None = None
     deadline_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """Seconds from acceptance; None uses the server's default."""
@@ -74,9 +110,17 @@ class GenerateRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: Annotated[str, AfterValidator(clean_prompt)]
-    negative_prompt: Annotated[str, AfterValidator(clean_negative)] | None = None
     operation: Operation = "generate"
+    prompt: Annotated[str, AfterValidator(clean_negative)]
+    negative_prompt: Annotated[str, AfterValidator(clean_negative)] | None = None
+    inputs: Annotated[tuple[InputName, ...], Field(max_length=MAX_INPUTS, validate_default=True)] = ()
+    """Pictures the operation works on, the main one first."""
+    mask: Annotated[InputName | None, Field(validate_default=True)] = None
+    """PNG of the first input's size; where it is transparent the picture is painted anew."""
+    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    """How far `image-to-image` goes from its input: 0 keeps it, 1 ignores it."""
+    scale: Annotated[float, Field(gt=1, le=8, allow_inf_nan=False)] | None = None
+    """How many times longer `upscale` makes each side."""
     model: Name | None = None
     provider: Name | None = None
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
@@ -95,7 +139,33 @@ class GenerateRequest(BaseModel):
     """How many previews the caller wants to see on the way."""
     project: ProjectName = "default"
     user: Name | None = None
+    options: Annotated[dict[Name, JsonValue], Field(max_length=MAX_OPTIONS)] = {}
+    """What only this model understands, by the names its catalog entry lists."""
     policy: Policy = Policy()
+
+    @field_validator("prompt")
+    @classmethod
+    def _words(cls, prompt: str, info: ValidationInfo) -> str:
+        return prompt if info.data.get("operation") in WORDLESS else clean_prompt(prompt)
+
+    @field_validator("inputs")
+    @classmethod
+    def _as_many_as_it_takes(cls, inputs: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        operation: Operation = info.data.get("operation", "generate")
+        least, most = _INPUTS[operation]
+        if not least <= len(inputs) <= most:
+            wanted = f"{least}" if least == most else f"{least} to {most}"
+            raise ValueError(f"{operation} takes {wanted} input pictures, not {len(inputs)}")
+        return inputs
+
+    @field_validator("mask")
+    @classmethod
+    def _masked_as_needed(cls, mask: str | None, info: ValidationInfo) -> str | None:
+        operation: Operation = info.data.get("operation", "generate")
+        if (mask is None) == (operation == "inpaint"):
+            said = "needs a mask" if mask is None else "takes no mask; the operation for it is inpaint"
+            raise ValueError(f"{operation} {said}")
+        return mask
 
     @model_validator(mode="after")
     def _both_sides(self) -> Self:
@@ -119,7 +189,12 @@ class GenerateRequest(BaseModel):
 class RequestFields(TypedDict, total=False):
     """The fields of `GenerateRequest` as keyword arguments, for callers that write them out."""
 
+    operation: Operation
     negative_prompt: str | None
+    inputs: tuple[str, ...]
+    mask: str | None
+    strength: float | None
+    scale: float | None
     model: str | None
     provider: str | None
     count: int
@@ -135,4 +210,5 @@ class RequestFields(TypedDict, total=False):
     partial_images: int
     project: str
     user: str | None
+    options: dict[str, JsonValue]
     policy: Policy

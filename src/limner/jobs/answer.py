@@ -8,7 +8,7 @@ import struct
 from pydantic import BaseModel, ValidationError
 
 from limner.core.errors import Malformed
-from limner.providers.base import Done
+from limner.providers.base import Done, Usage
 
 _LENGTH = struct.Struct(">I")
 
@@ -18,6 +18,9 @@ class _Head(BaseModel):
     seeds: tuple[int, ...] = ()
     cost_usd: str | None = None
     engine: str | None = None
+    links: tuple[str, ...] = ()
+    usage: Usage | None = None
+    marks: tuple[str, ...] = ()
 
 
 def pack(done: Done) -> bytes:
@@ -27,6 +30,9 @@ def pack(done: Done) -> bytes:
         seeds=done.seeds,
         cost_usd=done.cost_usd,
         engine=done.engine,
+        links=done.links,
+        usage=done.usage,
+        marks=done.marks,
     )
     text = head.model_dump_json().encode()
     return b"".join((_LENGTH.pack(len(text)), text, *done.images))
@@ -46,4 +52,12 @@ def unpack(data: bytes) -> Done:
         start += size
     if start != len(data):
         raise Malformed(f"a kept answer has {len(data)} bytes where its head says {start}")
-    return Done(tuple(images), head.seeds, head.cost_usd, head.engine)
+    return Done(
+        images=tuple(images),
+        links=head.links,
+        seeds=head.seeds,
+        cost_usd=head.cost_usd,
+        engine=head.engine,
+        usage=head.usage,
+        marks=head.marks,
+    )

@@ -1,7 +1,6 @@
 """Where requests become jobs: planned, written down, and started at once when a slot is free."""
 
 import asyncio
-import secrets
 import time
 
 from limner.core.errors import LimnerError
@@ -10,11 +9,9 @@ from limner.core.job import Job, Receipt
 from limner.core.quote import Route
 from limner.core.request import GenerateRequest
 from limner.jobs.means import Means
+from limner.jobs.seed import drawn_seed
 from limner.jobs.worker import Worker
 from limner.store.rows import NewJob, OpenAttempt, Work
-
-_RANDOM_SEEDS = 2**31
-"""A drawn seed fits the int32 that some clients read it into."""
 
 
 class Desk:
@@ -51,18 +48,16 @@ class Desk:
         return await answer
 
     async def _accept(self, request: GenerateRequest, key: str | None, by: str, job_id: str) -> Job:
-        seeded = request
-        if request.seed is None:
-            seeded = request.model_copy(update={"seed": secrets.randbelow(_RANDOM_SEEDS - request.count)})
+        seed = drawn_seed(job_id)
         try:
-            route = self._means.plan(seeded)
+            route = self._means.plan(request, seed)
         except LimnerError:
             earlier = None if key is None else await self._means.store.earlier(by, key, request.fingerprint())
             if earlier is None:
                 raise
             return earlier
         new = NewJob(
-            job=_new_job(job_id, seeded, route),
+            job=_new_job(job_id, _seeded(request, seed), route),
             tenant=by,
             client_key=key,
             fingerprint=request.fingerprint(),
@@ -108,6 +103,10 @@ class Desk:
             if not taken:
                 self._worker.give_back()
         return new.job
+
+
+def _seeded(request: GenerateRequest, seed: int) -> GenerateRequest:
+    return request if request.seed is not None else request.model_copy(update={"seed": seed})
 
 
 def _new_job(job_id: str, request: GenerateRequest, route: Route) -> Job:

@@ -46,7 +46,7 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
     saved = order.ticket
     outcome: Outcome
     if saved is None:
-        outcome = await order.provider.submit(order.call)
+        outcome = await _submitted(order)
     else:
         outcome = Pending(saved, after_s=0.0)
         order = replace(order, deadline_at=max(order.deadline_at, time.time() + _RESUME_GRACE_S))
@@ -75,6 +75,15 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
                 raise
             outcome = Pending(saved, _wait_s(fault, faults))
     return outcome
+
+
+async def _submitted(order: Order) -> Outcome:
+    """The order placed, or given up waiting for at the deadline: it may have arrived."""
+    try:
+        async with asyncio.timeout(max(1.0, order.deadline_at - time.time())):
+            return await order.provider.submit(order.call)
+    except TimeoutError as error:
+        raise TimedOut("the provider did not answer by the deadline") from error
 
 
 async def _stop(provider: Provider, ticket: Ticket) -> None:

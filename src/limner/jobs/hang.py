@@ -50,6 +50,9 @@ async def hang(
             )
         )
         notes += picture.notes
+        size = picture.kind.width, picture.kind.height
+        if size != target.request.size and target.request.operation != "upscale":
+            notes.append(Note(field="size", message=f"the picture came as {size[0]}x{size[1]}"))
     missing = target.request.count - len(artifacts)
     if missing > 0:
         said = f"the provider sent {len(artifacts)} pictures, {missing} fewer"
@@ -68,4 +71,6 @@ def _recipe(job: Job, target: Target, done: Done, index: int, version: str) -> R
         provider=target.provider,
         model=target.model,
         engine=done.engine,
+        parents=target.request.inputs,
+        marks=done.marks,
     )

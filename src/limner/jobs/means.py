@@ -1,25 +1,31 @@
 """All that running a job needs; built once by the app."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from limner.blobs.store import Blobs
 from limner.core.quote import Route, Target
 from limner.core.request import GenerateRequest
 from limner.jobs.hub import Hub
-from limner.providers.base import Provider
+from limner.providers.base import Provider, Usage
 from limner.router.pulse import Pulse
 from limner.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`plan` and `provider` may raise `NoRoute`."""
+    """What each part may be asked; `plan` and `provider` may raise `NoRoute`."""
 
     store: Store
     blobs: Blobs
     hub: Hub
     pulse: Pulse
-    plan: Callable[[GenerateRequest], Route]
+    plan: Callable[[GenerateRequest, int | None], Route]
+    """With the seed that was drawn for a caller who gave none."""
     provider: Callable[[Target], Provider]
+    fetch: Callable[[str, str | None], Awaitable[bytes]]
+    """A picture from its address, with the host of the account that named it; raises as `Fetcher.fetch`."""
+    settled: Callable[[Target, Usage], Decimal | None]
+    """The price by a vendor's own count, None when the price does not go by that."""
     version: str

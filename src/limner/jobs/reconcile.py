@@ -21,12 +21,10 @@ def next_step(attempt: OpenAttempt, recovery: Recovery) -> NextStep:
     """How to learn what became of an open attempt whose worker is gone and whose answer was not kept."""
     if attempt.ticket is not None:
         return "poll"
-    if attempt.target.free:
+    if attempt.target.free and recovery is not Recovery.NAMED:
         return "submit"
     match recovery:
-        case Recovery.NAMED:
-            return "submit"
-        case Recovery.TICKETED:
+        case Recovery.NAMED | Recovery.TICKETED:
             return "find"
         case Recovery.BLIND:
             return "unknown"

@@ -31,10 +31,11 @@ from limner.jobs.hang import hang
 from limner.jobs.means import Means
 from limner.jobs.reconcile import MAX_TRIES, may_fall_back, may_repeat, next_step, wait_s
 from limner.jobs.record import Record, failure
+from limner.jobs.seed import as_asked, drawn_seed
 from limner.jobs.steady import steadily
 from limner.jobs.walk import Bought, Failures, walk
 from limner.providers.base import Call, Done, Provider, Recovery, Ticket
-from limner.store.rows import OpenAttempt, Work
+from limner.store.rows import ENDED_AS, OpenAttempt, Work
 from limner.store.steps import Fenced
 
 _log = logging.getLogger(__name__)
@@ -146,7 +147,8 @@ class Run:
             return outcome
         if self._canceled.is_set():
             raise Canceled(f"job {self._record.job.id} was cancelled")
-        targets = self._means.plan(request).targets
+        job_id = self._record.job.id
+        targets = self._means.plan(as_asked(request, job_id), drawn_seed(job_id)).targets
         for asked, error in outcome.said:
             targets = tuple(
                 one for one in targets if one.name != asked.name and may_fall_back(error, one, request)
@@ -192,19 +194,22 @@ class Run:
 
     async def _resume(self, attempt: OpenAttempt) -> Bought | Failures:
         """Finish what was left open, before anything new is planned."""
-        kept = await self._means.store.answer(attempt.id)
-        self._small = bool(kept)
-        if not kept:
-            kept = await self._means.blobs.kept(attempt.id)
+        kept = await self._means.blobs.kept(attempt.id)
+        if kept is None:
+            kept = await self._means.store.answer(attempt.id)
+            self._small = bool(kept)
         try:
-            if kept is not None:
-                return Bought(attempt, unpack(kept))
+            if kept:
+                return await self._fetched(attempt, unpack(kept))
             provider = self._means.provider(attempt.target)
             match next_step(attempt, provider.recovery):
                 case "poll" | "submit":
                     return await self._order(replace(attempt, how="resumed"), attempt.ticket)
                 case "find":
                     ticket = await self._find(provider, attempt)
+                    if ticket is None and provider.recovery is Recovery.NAMED:
+                        # It never arrived; if it did after all, its own name refuses the second one.
+                        return await self._order(replace(attempt, how="same-key"), None)
                     if ticket is None:
                         raise Unknown(
                             f"{attempt.target.name}: the order's answer was lost and it is not listed"
@@ -223,23 +228,19 @@ class Run:
     async def _find(self, provider: Provider, attempt: OpenAttempt) -> Ticket | None:
         """Is the order there? Any failure to ask leaves the question open."""
         try:
-            return await provider.find(self._call(attempt))
+            return await provider.find(_call(attempt))
         except (Unavailable, RateLimited, TimedOut) as error:
             raise _Undecided(f"{attempt.target.name} cannot be asked about the order: {error}") from error
         except ProviderError as error:
             raise Unknown(f"{attempt.target.name} cannot be asked about the order: {error}") from error
 
-    def _call(self, attempt: OpenAttempt) -> Call:
-        return Call(key=attempt.id, model=attempt.target.ref, request=attempt.target.request)
-
     async def _order(self, attempt: OpenAttempt, ticket: Ticket | None) -> Bought:
         """Drive the order; its answer is kept whole before anything in it is looked at."""
         means = self._means
-        means.pulse.ordered(attempt.target.account, time.monotonic())
         provider = means.provider(attempt.target)
         order = Order(
             provider,
-            self._call(attempt),
+            await self._call(attempt),
             attempt.deadline_at,
             self._canceled,
             ticket,
@@ -255,7 +256,8 @@ class Run:
             self._record.tell(event)
 
         try:
-            done = await drive(order, save, self._record.report)
+            with means.pulse.ordering(attempt.target.account, time.monotonic()):
+                done = await drive(order, save, self._record.report)
         except ProviderError as error:
             means.pulse.failed(attempt.target.account, error, time.monotonic())
             if (
@@ -269,7 +271,28 @@ class Run:
             raise
         means.pulse.succeeded(attempt.target.account)
         await self._keep(attempt, pack(done))
-        return Bought(attempt, done)
+        return await self._fetched(attempt, done)
+
+    async def _call(self, attempt: OpenAttempt) -> Call:
+        """The order as the provider gets it, with the pictures it works on."""
+        wanted, blobs = attempt.target.request, self._means.blobs
+        inputs = tuple([await blobs.get(digest) for digest in wanted.inputs])
+        mask = None if wanted.mask is None else await blobs.get(wanted.mask)
+        return replace(_call(attempt), inputs=inputs, mask=mask, report=self._record.report)
+
+    async def _fetched(self, attempt: OpenAttempt, done: Done) -> Bought:
+        """The answer with its pictures, fetched from where the vendor put them and kept like the answer."""
+        if not done.links:
+            return Bought(attempt, done)
+        host = self._means.provider(attempt.target).wire.host
+        try:
+            images = [await self._means.fetch(link, host) for link in done.links]
+        except Unavailable as error:
+            raise _Undecided(f"{attempt.target.name}: {error}") from error
+        whole = replace(done, images=(*done.images, *images), links=())
+        self._small = False
+        await self._steadily(lambda: self._means.blobs.keep(attempt.id, pack(whole)), "pictures")
+        return Bought(attempt, whole)
 
     async def _keep(self, attempt: OpenAttempt, answer: bytes) -> None:
         """The answer is on disk before anything in it is looked at: small ones beside the journal's row,
@@ -284,12 +307,10 @@ class Run:
         self._record.tell(event)
 
     async def _give_up(self, attempt: OpenAttempt, error: ProviderError) -> None:
-        charged = error.billed != "no" and not attempt.target.free
+        billed = "no" if attempt.target.free else error.billed
         said = failure(error)
-        await self._steadily(
-            lambda: self._means.store.give_up(attempt, self._epoch, said, charged=charged), "attempt"
-        )
-        self._record.note(replace(attempt, state="unknown" if charged else "refused"), said)
+        await self._steadily(lambda: self._means.store.give_up(attempt, self._epoch, said, billed), "attempt")
+        self._record.note(replace(attempt, state=ENDED_AS[billed]), said)
         self._open = None
 
     # -- ends --------------------------------------------------------------------------------------------
@@ -308,7 +329,7 @@ class Run:
             if may_repeat(fault, attempt.target):
                 return await self._put_back_or_fail(fault, after_s=0.0, limited=True)
             return await self._without_pictures("failed", fault)
-        price = _price(attempt, done)
+        price = _price(attempt, done, self._means)
         self._record.note(replace(attempt, state="settled"), None, price)
         canceled = self._canceled.is_set()
         state: Literal["canceled", "succeeded"] = "canceled" if canceled else "succeeded"
@@ -361,10 +382,23 @@ class Run:
         return Again(wait)
 
 
-def _price(attempt: OpenAttempt, done: Done) -> Decimal | None:
-    """What it cost: the vendor's figure, else the quote; an unreadable figure never fails a picture."""
+def _call(attempt: OpenAttempt) -> Call:
+    target = attempt.target
+    return Call(
+        key=attempt.id,
+        model=target.ref,
+        request=target.request,
+        dialect=target.dialect,
+        at=attempt.submitted_at,
+    )
+
+
+def _price(attempt: OpenAttempt, done: Done, means: Means) -> Decimal | None:
+    """What it cost: the vendor's figure, else by the vendor's count, else the quote; an unreadable figure
+    never fails a picture."""
     if done.cost_usd is None:
-        return attempt.target.price_usd
+        counted = None if done.usage is None else means.settled(attempt.target, done.usage)
+        return attempt.target.price_usd if counted is None else counted
     try:
         return Decimal(done.cost_usd)
     except InvalidOperation:

@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import sha256
 from typing import ClassVar
+from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from limner.core.errors import Lost, ProviderError
 from limner.core.request import GenerateRequest
@@ -28,20 +30,6 @@ class Recovery(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One order. `request` has its size, steps, guidance and seed set as they are to be sent."""
-
-    key: str
-    """Ours, unique per attempt; the order's id where the vendor lets us choose it."""
-    model: str
-    """The vendor's own name of the model."""
-    request: GenerateRequest
-    options: Mapping[str, JsonValue] = field(default_factory=dict)
-    inputs: tuple[bytes, ...] = ()
-    mask: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Pending:
     """Accepted, not finished. Ask again by the ticket in `after_s` seconds."""
 
@@ -53,16 +41,67 @@ class Pending:
     preview: bytes | None = None
 
 
+class Usage(BaseModel):
+    """What the vendor counted, for prices by token or by second."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tokens: dict[str, int] = {}
+    """By kind, as the catalog's price names them: `text_in`, `image_in`, `image_out`, `text_out`."""
+    seconds: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Finished: the encoded pictures."""
+    """Finished: the encoded pictures, or where they are to be fetched."""
 
-    images: tuple[bytes, ...]
+    images: tuple[bytes, ...] = ()
     seeds: tuple[int, ...] = ()
     """One per picture when the vendor tells them."""
     cost_usd: str | None = None
-    """The vendor's own figure as a decimal, None when it tells none."""
+    """The vendor's own figure for all pictures as a decimal, None when it tells none."""
     engine: str | None = None
+    links: tuple[str, ...] = ()
+    """Addresses of the pictures, instead of `images`: fetched at once, without our key, from public hosts
+    or the account's own."""
+    usage: Usage | None = None
+    marks: tuple[str, ...] = ()
+    """Provenance the vendor put into the pictures: `synthid`, `c2pa`."""
+
+
+Report = Callable[[Pending], None]
+
+
+def unheard(_pending: Pending) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One order. `request` has its size, steps, guidance, seed and options set as they are to be sent."""
+
+    key: str
+    """Ours, unique per attempt; the order's id where the vendor lets us choose it."""
+    model: str
+    """The vendor's own name of the model."""
+    request: GenerateRequest
+    dialect: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the catalog says of how this model is spoken to; read it through a pydantic model of your own."""
+    inputs: tuple[bytes, ...] = ()
+    """The pictures `request.inputs` names."""
+    mask: bytes | None = None
+    at: float = 0.0
+    """Unix seconds at which the order was first placed."""
+    report: Report = unheard
+    """For vendors that tell progress while the order's own answer is awaited."""
+
+    @property
+    def uuid(self) -> str:
+        """The key as a version 4 UUID, always the same for the same key."""
+        digest = bytearray(sha256(self.key.encode()).digest()[:16])
+        digest[6] = digest[6] & 0x0F | 0x40
+        digest[8] = digest[8] & 0x3F | 0x80
+        return str(UUID(bytes=bytes(digest)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +113,6 @@ class Health:
 
 
 Outcome = Pending | Done
-Report = Callable[[Pending], None]
 
 
 class Provider(ABC):
@@ -82,7 +120,21 @@ class Provider(ABC):
 
     name: ClassVar[str]
     base_url: ClassVar[str]
+    """Where it is, ending in a slash; an account may say another address."""
     recovery: ClassVar[Recovery]
+    key_env: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that people keep the key in, besides `LIMNER_<NAME>_KEY`; the first set wins."""
+    url_env: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that hold the address, besides `LIMNER_<NAME>_URL`."""
+    model_env: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that name the model for orders that name none."""
+    needs_key: ClassVar[bool] = True
+    self_hosted: ClassVar[bool] = False
+    """It runs on the user's machines: there is no account before its address is set."""
+    hosts: ClassVar[tuple[str, ...]] = ()
+    """Domains besides the address's own host that may see the key, for vendors whose tickets name them."""
+    timeout_s: ClassVar[float] = 120.0
+    """For one call, from connect to the last byte."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire

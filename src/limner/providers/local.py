@@ -35,6 +35,8 @@ class Local(Provider):
     name = "local"
     base_url = "http://127.0.0.1:50053/"
     recovery = Recovery.NAMED
+    needs_key = False
+    self_hosted = True
 
     async def submit(self, call: Call) -> Outcome:
         """Order under our own id; the same id again is the same order."""

@@ -15,3 +15,9 @@ class Account:
     """The obstacle may go away by itself."""
     local: bool = False
     """True when it runs on the user's own machines."""
+    configured: bool = True
+    """False when nothing was set up: it is mentioned only to callers who name it."""
+    model: str | None = None
+    """The vendor's name of the model for orders that name none."""
+    load: int = 0
+    """Orders under way; of several accounts that would do, the least loaded is asked."""

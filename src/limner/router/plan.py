@@ -1,7 +1,7 @@
 """`plan` turns a request into a route: total, deterministic, explained."""
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 
 from limner.catalog.fit import Fitted, Misfit, fit
@@ -11,16 +11,45 @@ from limner.core.errors import InvalidRequest, NoRoute, OverBudget
 from limner.core.quote import PassedOver, Route, Target
 from limner.core.request import GenerateRequest, RoutePolicy, Tier
 from limner.router.account import Account
+from limner.router.candidates import Candidate, candidates
 
 Vocabulary = Callable[[Model], frozenset[str] | None]
 """The words a model knows, None when it reads any word."""
+Key = Callable[["_Choice"], tuple[Decimal | float | int | bool, ...]]
 
 _TIER_RANK: dict[Tier, int] = {"ultra": 0, "high": 1, "standard": 2, "fast": 3}
 _UNKNOWN_LAST = Decimal("Infinity")
+_ALTERNATIVES = 3
+_MOST_REASONS = 40
+"""Reasons kept in a route, whatever the catalog's size."""
 
 
 def reads_anything(_model: Model) -> None:
     """The vocabulary of models that have no limit to it."""
+
+
+class _Choice:
+    """A target with what orders it among others."""
+
+    __slots__ = ("account", "model", "target")
+
+    def __init__(self, target: Target, account: Account, model: Model) -> None:
+        self.target = target
+        self.account = account
+        self.model = model
+
+    @property
+    def bent(self) -> bool:
+        """The picture will not have the size that was asked for."""
+        return any(note.field == "size" for note in self.target.notes)
+
+    @property
+    def price(self) -> Decimal:
+        return _UNKNOWN_LAST if self.target.price_usd is None else self.target.price_usd
+
+    @property
+    def seconds(self) -> float:
+        return float("inf") if self.target.seconds is None else self.target.seconds
 
 
 def plan(
@@ -28,8 +57,15 @@ def plan(
     models: Sequence[Model],
     accounts: Iterable[Account],
     vocabulary: Vocabulary = reads_anything,
+    *,
+    seed: int | None = None,
+    today: date = date.max,
 ) -> Route:
     """The targets in the order they are tried, and those passed over with the reason.
+
+    The first is the best by the caller's policy; what follows costs no more and is no other tier, unless
+    the policy allows it. `seed` was drawn for a caller who gave none. What is retired by `today` is served
+    by its successor.
 
     Raises `InvalidRequest` when a named model, provider or value is at fault whoever serves, `OverBudget`
     when only the price stands in the way, and `NoRoute` when nothing can serve now.
@@ -37,19 +73,19 @@ def plan(
     by_provider: dict[str, list[Account]] = {}
     for account in accounts:
         by_provider.setdefault(account.provider, []).append(account)
-    named = _named(request, models, by_provider)
-    targets: list[tuple[Target, bool]] = []
+    named = candidates(request, models, by_provider, today)
+    choices: list[_Choice] = []
     passed: list[PassedOver] = []
     misfits: list[Misfit] = []
     dear = passing = False
-    for model in named:
-        fitted = fit(request, model, vocabulary(model))
+    for candidate in named:
+        fitted = _fitted(request, candidate, vocabulary, seed)
         if isinstance(fitted, Misfit):
             misfits.append(fitted)
-            passed.append(PassedOver(target=f"{model.provider}/{model.id}", reason=fitted.reason))
+            passed.append(_over(candidate.model, fitted.reason))
             continue
-        for account in by_provider.get(model.provider, ()):
-            target = _target(model, account, fitted)
+        for account in by_provider[candidate.model.provider]:
+            target = _target(candidate, account, fitted)
             too_dear = _too_dear(target, request.policy.max_cost_usd)
             dear = dear or too_dear is not None
             obstacle = account.obstacle or too_dear
@@ -57,41 +93,30 @@ def plan(
             if obstacle:
                 passed.append(PassedOver(target=target.name, reason=obstacle))
             else:
-                targets.append((target, account.local))
-    if not targets:
+                choices.append(_Choice(target, account, candidate.model))
+    if not choices:
         misfit = misfits[0] if misfits and len(misfits) == len(named) else None
         raise _nothing(passed, misfit, dear=dear, passing=passing)
-    ordered = tuple(target for target, _ in sorted(targets, key=_order(request.policy.prefer)))
-    return Route(targets=ordered if request.policy.fallback else ordered[:1], passed_over=tuple(passed))
+    ordered = sorted(choices, key=_order(request.policy.prefer))
+    targets = [ordered[0], *_fallbacks(request, ordered, passed)] if request.policy.fallback else ordered[:1]
+    return Route(
+        targets=tuple(one.target for one in targets),
+        passed_over=tuple(passed[:_MOST_REASONS]),
+        alternatives=tuple(one.target for one in ordered[1 : 1 + _ALTERNATIVES]),
+    )
 
 
-def _named(
-    request: GenerateRequest, models: Sequence[Model], accounts: dict[str, list[Account]]
-) -> list[Model]:
-    """The models the caller's words allow. Unknown names are refused with the nearest known ones."""
-    if request.provider is not None and request.provider not in accounts:
-        raise InvalidRequest(_unknown("provider", request.provider, accounts), "provider")
-    served = [model for model in models if model.provider in accounts]
-    at_provider = [model for model in served if request.provider in (None, model.provider)]
-    if request.model is None:
-        return [model for model in at_provider if model.retired is None]
-    known = [model for model in at_provider if model.known_as(request.model)]
-    if not known:
-        names = [name for model in at_provider for name in (model.id, *model.aliases)]
-        raise InvalidRequest(_unknown("model", request.model, names), "model")
-    exact = [model for model in known if request.model not in model.stands_in_for]
-    return exact or known
+def _fitted(
+    request: GenerateRequest, candidate: Candidate, vocabulary: Vocabulary, seed: int | None
+) -> Fitted | Misfit:
+    fitted = fit(request, candidate.model, vocabulary(candidate.model), seed=seed)
+    if isinstance(fitted, Fitted) and candidate.notes and request.policy.strict:
+        return Misfit("model", f"strict: {candidate.notes[0].message}")
+    return fitted
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    names = sorted(set(known))
-    near = difflib.get_close_matches(name[:80], names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names[:20]) or 'none'}"
-    return f"unknown {what} {name[:80]!r}{hint}"
-
-
-def _target(model: Model, account: Account, fitted: Fitted) -> Target:
-    sent = fitted.request
+def _target(candidate: Candidate, account: Account, fitted: Fitted) -> Target:
+    sent, model = fitted.request, candidate.model
     return Target(
         model=model.id,
         provider=model.provider,
@@ -99,10 +124,44 @@ def _target(model: Model, account: Account, fitted: Fitted) -> Target:
         ref=model.ref,
         tier=model.tier,
         request=sent,
+        dialect=model.dialect,
         price_usd=estimate_usd(sent, model),
         seconds=estimate_s(sent, model),
-        notes=fitted.notes,
+        notes=(*candidate.notes, *fitted.notes),
     )
+
+
+def _fallbacks(
+    request: GenerateRequest, ordered: Sequence[_Choice], passed: list[PassedOver]
+) -> list[_Choice]:
+    """What may follow the first: never dearer and never another kind of picture without the caller's word.
+
+    A caller who named no model gets one model of each account: a second one there would mostly fail alike.
+    """
+    first = ordered[0]
+    following: list[_Choice] = []
+    asked = {first.account.name}
+    for choice in ordered[1:]:
+        reason = _not_after(first, choice, request)
+        if reason is not None:
+            passed.append(PassedOver(target=choice.target.name, reason=reason))
+        elif request.model is not None or choice.account.name not in asked:
+            asked.add(choice.account.name)
+            following.append(choice)
+    return following
+
+
+def _not_after(first: _Choice, choice: _Choice, request: GenerateRequest) -> str | None:
+    """Why the choice may not be fallen back to, None when it may."""
+    ceiling = first.target.price_usd if request.policy.max_cost_usd is None else request.policy.max_cost_usd
+    price = choice.target.price_usd
+    if price is None or (price and (ceiling is None or price > ceiling)):
+        return f"not fallen back to: dearer than {first.target.name}; policy.max_cost_usd allows more"
+    if choice.target.model == first.target.model or request.policy.substitutes:
+        return None
+    if choice.target.tier == first.target.tier:
+        return None
+    return f"not fallen back to: {choice.target.tier}, not {first.target.tier}; policy.substitutes allows it"
 
 
 def _too_dear(target: Target, ceiling: Decimal | None) -> str | None:
@@ -113,31 +172,36 @@ def _too_dear(target: Target, ceiling: Decimal | None) -> str | None:
     return f"costs ${target.price_usd}, above ${ceiling}" if target.price_usd > ceiling else None
 
 
-def _order(prefer: RoutePolicy) -> Callable[[tuple[Target, bool]], tuple[Decimal | float | int | bool, ...]]:
-    """Sort key per policy; the sort is stable, so the catalog's order decides between equals."""
-
-    def price(target: Target) -> Decimal:
-        return _UNKNOWN_LAST if target.price_usd is None else target.price_usd
-
-    def seconds(target: Target) -> float:
-        return float("inf") if target.seconds is None else target.seconds
-
+def _order(prefer: RoutePolicy) -> Key:
+    """Sort key per policy. The size asked for comes before price; the sort is stable, so the catalog's order
+    decides between equals, after the accounts' load."""
     match prefer:
         case "local-first":
-            return lambda item: (not item[1], price(item[0]), _TIER_RANK[item[0].tier])
+            return lambda c: (
+                not c.account.local,
+                c.bent,
+                c.price,
+                _TIER_RANK[c.target.tier],
+                c.model.fallback_priority,
+                c.account.load,
+            )
         case "cheapest":
-            return lambda item: (price(item[0]), _TIER_RANK[item[0].tier])
+            return lambda c: (c.bent, c.price, _TIER_RANK[c.target.tier], c.account.load)
         case "fastest":
-            return lambda item: (seconds(item[0]), price(item[0]))
+            return lambda c: (c.bent, c.seconds, c.price, c.account.load)
         case "listed":
-            return lambda _item: ()
+            return lambda _choice: ()
+
+
+def _over(model: Model, reason: str) -> PassedOver:
+    return PassedOver(target=f"{model.provider}/{model.id}", reason=reason)
 
 
 def _nothing(
     passed: Sequence[PassedOver], misfit: Misfit | None, *, dear: bool, passing: bool
 ) -> InvalidRequest | OverBudget | NoRoute:
     """The error that says what to do: change the request, allow the price, or set up a provider."""
-    reasons = {entry.target: entry.reason for entry in passed}
+    reasons = {entry.target: entry.reason for entry in passed[:_MOST_REASONS]}
     said = "; ".join(f"{target}: {reason}" for target, reason in reasons.items())
     if misfit is not None:
         return InvalidRequest(said, misfit.field)

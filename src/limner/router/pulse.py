@@ -1,4 +1,9 @@
-"""What is known of each account's health: breakers and rests. `now` is an argument, on a monotonic clock."""
+"""What is known of each account's health: breakers, rests and load. `now` is an argument, on a monotonic
+clock."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from limner.core.errors import ProviderError, RateLimited
 from limner.router.breaker import Breaker
@@ -13,6 +18,7 @@ class Pulse:
         self._closed = Breaker(threshold, window_s)
         self._breakers: dict[str, Breaker] = {}
         self._rests: dict[str, tuple[float, str]] = {}
+        self._under_way: Counter[str] = Counter()
 
     def obstacle(self, account: str, now: float) -> str | None:
         """Why the account may not be used at `now`, None when it may."""
@@ -22,6 +28,21 @@ class Pulse:
         breaker = self._breakers.get(account, self._closed)
         return None if breaker.admits(now) else f"Circuit breaker OPEN for {account}"
 
+    def load(self, account: str) -> int:
+        """Orders under way at the account."""
+        return self._under_way[account]
+
+    @contextmanager
+    def ordering(self, account: str, now: float) -> Iterator[None]:
+        """An order is under way: it counts as load, and in the half-open state it is the one probe."""
+        if account in self._breakers:
+            self._breakers[account] = self._breakers[account].probe(now)
+        self._under_way[account] += 1
+        try:
+            yield
+        finally:
+            self._under_way[account] -= 1
+
     def failed(self, account: str, error: ProviderError, now: float) -> None:
         """An order failed at the account."""
         if error.rests:
@@ -29,11 +50,6 @@ class Pulse:
             self._rests[account] = (now + rest_s, str(error))
         if error.trips:
             self._breakers[account] = self._breakers.get(account, self._closed).failed(now)
-
-    def ordered(self, account: str, now: float) -> None:
-        """An order is being placed: in the half-open state it is the one probe."""
-        if account in self._breakers:
-            self._breakers[account] = self._breakers[account].probe(now)
 
     def succeeded(self, account: str) -> None:
         """An order ended well at the account."""

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter
 from sqlalchemy.engine import Row
 
+from limner.core.errors import Billed
 from limner.core.job import (
     Artifact,
     Attempt,
@@ -42,6 +43,10 @@ ARTIFACT_COLUMNS = (
     "project", "provider", "model", "file", "recipe", "created_at",
 )  # fmt: skip
 EVENT_COLUMNS = ("job_id", "seq", "type", "state", "at", "message")
+
+
+ENDED_AS: dict[Billed, AttemptState] = {"no": "refused", "maybe": "unknown", "yes": "settled"}
+"""The state of an attempt that brought no picture, by what is known of its bill."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,14 @@ artifacts = Table(
     UniqueConstraint("project", "provider", "file", name="uq_artifacts_place"),
 )
 
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,

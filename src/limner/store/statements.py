@@ -4,7 +4,17 @@ from sqlalchemy import BindParameter, bindparam, func, insert, or_, select, upda
 
 from limner.store import rows
 from limner.store.prepared import Prepared
-from limner.store.schema import OPEN_STATES, answers, artifacts, attempts, clock, events, jobs, ledger
+from limner.store.schema import (
+    OPEN_STATES,
+    answers,
+    artifacts,
+    attempts,
+    clock,
+    events,
+    inputs,
+    jobs,
+    ledger,
+)
 
 JOB: BindParameter[str] = bindparam("job")
 KEY: BindParameter[str] = bindparam("key")
@@ -122,6 +132,7 @@ SETTLED_ANSWERS = (
     .limit(bindparam("limit"))
 )
 ADD_ARTIFACT = Prepared(insert(artifacts), rows.ARTIFACT_COLUMNS)
+ADD_INPUT = Prepared(insert(inputs).values(created_at=clock()), ("digest", "size_bytes"))
 ADD_EVENT = Prepared(insert(events), rows.EVENT_COLUMNS)
 ADD_LEDGER = Prepared(insert(ledger).values(at=clock()), ("job_id", "attempt_id", "kind", "micros"))
 GET_JOB = select(jobs).where(jobs.c.id == JOB)

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.engine import Connection
 
-from limner.core.errors import NotFound
+from limner.core.errors import Billed, NotFound
 from limner.core.events import JobEvent
 from limner.core.job import Artifact, Failure, Job, JobState
 from limner.store import rows, steps
 from limner.store import statements as sql
 from limner.store.database import Database
 from limner.store.rows import NewJob, OpenAttempt, Ticket, Work
-from limner.store.schema import answers, artifacts, jobs
+from limner.store.schema import answers, artifacts, inputs, jobs
 
 
 class Store:
@@ -132,24 +132,27 @@ class Store:
 
         await self._database.write(act)
 
-    async def give_up(self, attempt: OpenAttempt, epoch: int, failure: Failure, *, charged: bool) -> None:
-        """The order failed: `refused` releases its reservation, `unknown` (maybe charged) keeps it."""
+    async def give_up(self, attempt: OpenAttempt, epoch: int, failure: Failure, billed: Billed) -> None:
+        """The order failed: `refused` releases its reservation, `unknown` (maybe charged) keeps it, and
+        `settled` (charged without a picture) settles it."""
 
         def act(connection: Connection) -> None:
             steps.fence(connection, attempt.job_id, epoch)
-            state = "unknown" if charged else "refused"
+            reserved = steps.reserved(attempt)
             sql.END_ATTEMPT.run(
                 connection,
                 {
                     "key": attempt.id,
-                    "new_state": state,
+                    "new_state": rows.ENDED_AS[billed],
                     "new_how": attempt.how,
                     "new_error": failure.model_dump_json(),
-                    "actual": None,
+                    "actual": reserved if billed == "yes" else None,
                 },
             )
-            if not charged:
-                steps.book(connection, attempt, ("release", steps.reserved(attempt)))
+            if billed != "maybe":
+                steps.book(connection, attempt, ("release", reserved))
+            if billed == "yes":
+                steps.book(connection, attempt, ("settle", reserved))
 
         await self._database.write(act)
 
@@ -283,12 +286,23 @@ class Store:
 
         return await self._database.read(act)
 
+    async def remember_input(self, digest: str, size_bytes: int) -> None:
+        """A picture was sent in: it is kept, whether or not a request names it yet."""
+
+        def act(connection: Connection) -> None:
+            known = connection.execute(select(inputs.c.digest).where(inputs.c.digest == digest)).first()
+            if known is None:
+                sql.ADD_INPUT.run(connection, {"digest": digest, "size_bytes": size_bytes})
+
+        await self._database.write(act)
+
     async def referenced(self, digests: Collection[str]) -> set[str]:
-        """Of these digests, those that some picture's record names."""
+        """Of these digests, those that some picture's record names, made here or sent in."""
 
         def act(connection: Connection) -> set[str]:
-            query = select(artifacts.c.digest).where(artifacts.c.digest.in_(digests))
-            return set(connection.execute(query).scalars())
+            made = select(artifacts.c.digest).where(artifacts.c.digest.in_(digests))
+            sent = select(inputs.c.digest).where(inputs.c.digest.in_(digests))
+            return {*connection.execute(made).scalars(), *connection.execute(sent).scalars()}
 
         return await self._database.read(act)
 

@@ -1,0 +1,154 @@
+"""Every account of every provider that is switched on: how it is reached, and how the planner sees it."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+from limner.catalog.load import Catalog
+from limner.config import Account as NamedAccount
+from limner.config import Settings, accounts_of
+from limner.core.errors import NoRoute, SetupError
+from limner.core.quote import Target
+from limner.providers.base import Provider
+from limner.router.account import Account
+from limner.router.pulse import Pulse
+from limner.wire import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The local engine: one whose address is set, or a child that is watched here."""
+
+    url: str
+    token: str
+    obstacle: Callable[[], str | None] | None = None
+    """Why the child cannot serve now, None when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One account, ready to be asked."""
+
+    name: str
+    provider: Provider
+    unset: str | None = None
+    """What is missing before it can be used."""
+    model: str | None = None
+    watched: Callable[[], str | None] | None = None
+    """Says what keeps it from serving, for an account that somebody here watches; its orders' failures then
+    say nothing more."""
+
+    @property
+    def local(self) -> bool:
+        """It runs on the user's own machines."""
+        return self.provider.self_hosted
+
+
+class Accounts:
+    """Read by the planner, and by whoever places an order."""
+
+    def __init__(self, opened: Iterator[Opened], pulse: Pulse) -> None:
+        self._opened = {one.name: one for one in opened}
+        self._pulse = pulse
+
+    def __iter__(self) -> Iterator[Opened]:
+        return iter(self._opened.values())
+
+    def now(self) -> list[Account]:
+        """All accounts as they stand."""
+        now = time.monotonic()
+        return [self.shown(one, now) for one in self._opened.values()]
+
+    def shown(self, one: Opened, now: float) -> Account:
+        """One account as it stands."""
+        if one.watched is not None:
+            obstacle = one.watched()
+        else:
+            obstacle = one.unset or self._pulse.obstacle(one.name, now)
+        return Account(
+            provider=one.provider.name,
+            name=one.name,
+            obstacle=obstacle,
+            passing=one.watched is None and one.unset is None,
+            local=one.local,
+            configured=one.unset is None,
+            model=one.model,
+            load=self._pulse.load(one.name),
+        )
+
+    def provider(self, target: Target) -> Provider:
+        """Who serves the target. Raises `NoRoute` for an account that is not there any more."""
+        if target.account not in self._opened:
+            raise NoRoute(
+                f"{target.name}: the account {target.account} is not set up here any more", passing=True
+            )
+        return self._opened[target.account].provider
+
+
+def open_accounts(
+    kinds: Mapping[str, type[Provider]],
+    settings: Settings,
+    catalog: Catalog,
+    http: aiohttp.ClientSession,
+    engine: Engine | None,
+) -> Iterator[Opened]:
+    """Every account the settings name, with its wire. Raises `SetupError` for accounts of no provider."""
+    _check_names(settings, kinds)
+    for name, kind in kinds.items():
+        if name == "local" and engine is not None:
+            yield Opened(name, kind(_wire(http, kind, engine.url, engine.token)), watched=engine.obstacle)
+            continue
+        entry = catalog.entry(name)
+        for one in _named(kind, settings):
+            provider = kind(_wire(http, kind, one.url or kind.base_url, one.key))
+            unset = (entry.cannot_draw if entry else None) or _missing(kind, one.key, one.url)
+            yield Opened(one.name, provider, unset, one.model)
+
+
+def set_up(kinds: Mapping[str, type[Provider]], settings: Settings) -> frozenset[str]:
+    """Providers that have an account which lacks nothing, as far as the settings tell."""
+    return frozenset(
+        name
+        for name, kind in kinds.items()
+        if name == "local" or any(not _missing(kind, one.key, one.url) for one in _named(kind, settings))
+    )
+
+
+def _named(kind: type[Provider], settings: Settings) -> tuple[NamedAccount, ...]:
+    return accounts_of(
+        kind.name, settings, key_env=kind.key_env, url_env=kind.url_env, model_env=kind.model_env
+    )
+
+
+def _wire(http: aiohttp.ClientSession, kind: type[Provider], url: str, key: str) -> Wire:
+    return Wire(http, url, kind.auth(key), classify=kind.classify, timeout_s=kind.timeout_s, hosts=kind.hosts)
+
+
+def _missing(kind: type[Provider], key: str, url: str) -> str | None:
+    """What must be set before an account at the provider can be used; None when nothing."""
+    prefix = f"LIMNER_{kind.name.upper().replace('-', '_')}"
+    if kind.self_hosted and not url:
+        return f"No address configured for {kind.name}: set {(*kind.url_env, f'{prefix}_URL')[0]}"
+    if kind.needs_key and not key:
+        return f"No API key configured for {kind.name}: set {(*kind.key_env, f'{prefix}_KEY')[0]}"
+    return None
+
+
+def _check_names(settings: Settings, kinds: Mapping[str, type[Provider]]) -> None:
+    """Raises `SetupError` for settings of a provider that nobody has installed."""
+    known = {*kinds, *settings.disabled_providers}
+    said = f"known: {', '.join(sorted(known))}"
+    for name, table in settings.accounts.items():
+        if (table.provider or name) not in known:
+            other = table.provider or name
+            raise SetupError(f"limner.toml: [accounts.{name}]: no provider is called {other[:60]!r}; {said}")
+    for variable in settings.variables:
+        match = re.fullmatch(r"LIMNER_([A-Z0-9_]+)_(KEY|URL|MODEL)", variable)
+        if match and match[1].lower().replace("_", "-") not in known:
+            other = match[1].lower()
+            raise SetupError(
+                f"{variable} is not a setting of Limner: no provider is called {other!r}; {said}"
+            )

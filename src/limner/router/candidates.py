@@ -1,0 +1,121 @@
+"""Which models a caller's words mean, as which they are asked, and what must be told about that. Pure."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from limner.catalog.model import Model
+from limner.core.errors import InvalidRequest, NoRoute
+from limner.core.quote import Note
+from limner.core.request import GenerateRequest
+from limner.router.account import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that may serve, and what to tell when its name is not the one that was asked for."""
+
+    model: Model
+    notes: tuple[Note, ...] = ()
+
+
+def candidates(
+    request: GenerateRequest,
+    models: Sequence[Model],
+    accounts: Mapping[str, Sequence[Account]],
+    today: date,
+) -> list[Candidate]:
+    """The models the request allows, best name first. `accounts` holds every provider that is switched on.
+
+    Raises `InvalidRequest` for names that nobody knows, with the nearest known ones, and `NoRoute` for a
+    provider that draws nothing.
+    """
+    if request.provider is not None and request.provider not in accounts:
+        raise InvalidRequest(_unknown("provider", request.provider, accounts), "provider")
+    served = [m for m in models if m.provider in accounts and request.provider in (None, m.provider)]
+    if request.model is None:
+        return _unnamed(request, served, accounts, today)
+    known = [model for model in served if model.known_as(request.model)]
+    if not known:
+        names = [name for model in served for name in (model.id, *model.aliases)]
+        raise InvalidRequest(_unknown("model", request.model, names), "model")
+    return _meant(request.model, known, served, accounts, today)
+
+
+def _unnamed(
+    request: GenerateRequest,
+    served: Sequence[Model],
+    accounts: Mapping[str, Sequence[Account]],
+    today: date,
+) -> list[Candidate]:
+    """Every current model that somebody is set up for; what takes any name needs one, or a default."""
+    found = []
+    for model in served:
+        ready = [one for one in accounts[model.provider] if one.configured]
+        if _gone(model, today) or not (ready or request.provider):
+            continue
+        if not model.open:
+            found.append(Candidate(model))
+        elif default := next((one.model for one in ready if one.model), None):
+            found.append(Candidate(_as(model, default)))
+        elif request.provider and model.ref:
+            found.append(Candidate(model))
+    if not found and request.provider:
+        raise _nothing_at(request.provider, served, accounts[request.provider])
+    return found
+
+
+def _meant(
+    name: str,
+    known: Sequence[Model],
+    served: Sequence[Model],
+    accounts: Mapping[str, Sequence[Account]],
+    today: date,
+) -> list[Candidate]:
+    """Entries of that name; without a usable one, those that stand in for it."""
+    stand_ins = [Candidate(model) for model in known if name in model.stands_in_for]
+    exact = [model for model in known if name not in model.stands_in_for]
+    listed = [model for model in exact if not (model.open and name.startswith(f"{model.provider}/"))]
+    if listed:
+        meant = [_current(model, served, today) for model in listed]
+    else:
+        meant = [Candidate(_as(model, name.removeprefix(f"{model.provider}/"))) for model in exact]
+    usable = [one for one in meant if any(a.configured for a in accounts[one.model.provider])]
+    return usable or stand_ins or meant
+
+
+def _gone(model: Model, today: date) -> bool:
+    return model.retired is not None and model.retired <= today
+
+
+def _current(model: Model, served: Sequence[Model], today: date) -> Candidate:
+    """The model itself, or what its vendor serves its name with since it was retired."""
+    if not _gone(model, today):
+        return Candidate(model)
+    found = [m for m in served if m.provider == model.provider and m.id == model.successor]
+    if not found:
+        return Candidate(model)
+    said = f"{model.id} was retired by {model.provider} on {model.retired}; {found[0].id} draws instead"
+    return Candidate(found[0], (Note(field="model", message=said),))
+
+
+def _as(model: Model, ref: str) -> Model:
+    """An entry for any name, as the entry of this one."""
+    return model.model_copy(update={"id": ref, "ref": ref, "open": False})
+
+
+def _nothing_at(
+    provider: str, served: Sequence[Model], accounts: Sequence[Account]
+) -> NoRoute | InvalidRequest:
+    if any(model.open for model in served):
+        return InvalidRequest(f"{provider} serves any model by its name: say model {provider}/NAME", "model")
+    reason = next((one.obstacle for one in accounts if one.obstacle), "it has no models that draw")
+    return NoRoute(f"{provider}: {reason}", {provider: reason})
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name[:80], names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names[:20]) or 'none'}"
+    return f"unknown {what} {name[:80]!r}{hint}"
