@@ -13,7 +13,8 @@ import structlog
 import limner as limner_package
 from limner.app import Limner
 from limner.cli import main, session
-from limner.config import ALIASES, FLAGS
+from limner.config import ALIASES
+from limner.config.settings import FLAG, OF_A_PROVIDER
 from tests.cli import easel
 
 ENVIRON = {**os.environ, "PYTHONPATH": str(Path(limner_package.__file__).parents[1])}
@@ -43,7 +44,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     for name in list(os.environ):
-        if name.startswith("LIMNER_") or name in ALIASES or name in FLAGS:
+        ours = name.startswith("LIMNER_") or name in ALIASES
+        if ours or FLAG.fullmatch(name) or OF_A_PROVIDER.fullmatch(name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "home"))
     return folder

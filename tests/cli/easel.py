@@ -30,6 +30,7 @@ class Easel(Provider):
     name = "easel"
     base_url = "http://127.0.0.1:9/"
     recovery = Recovery.TICKETED
+    needs_key = False
     cancelled = False
 
     def __init__(self, wire: Wire) -> None:

@@ -142,7 +142,7 @@ def test_a_dash_reads_the_prompt_from_stdin(limner: Run, monkeypatch: pytest.Mon
         (["x\ud800"], "the prompt is not valid Unicode at position 1 (a lone surrogate); send UTF-8 text"),
         (["x", "--model", "sketsh"], "unknown model 'sketsh'; did you mean 'sketch'?"),
         (["x", "--provider", "zzz"], "unknown provider 'zzz'; known: easel"),
-        ([], "Missing argument 'PROMPT'."),
+        ([], "the prompt is empty; say what the picture shows"),
         (["x", "--widht", "3"], "No such option: --widht"),
     ],
 )

@@ -6,7 +6,7 @@ from tests.cli.conftest import Run
 def test_providers_are_listed_with_the_reason(limner: Run):
     ran = limner("providers")
     assert ran.code == 0
-    assert ran.out.splitlines()[1].split() == ["easel", "yes", "1", "http://127.0.0.1:9/", "Available"]
+    assert ran.out.splitlines()[1].split() == ["easel", "yes", "1", "Available", "http://127.0.0.1:9/"]
     assert limner("providers", "--json").json == [
         {
             "name": "easel",
@@ -14,6 +14,9 @@ def test_providers_are_listed_with_the_reason(limner: Run):
             "reason": "Available",
             "models": 1,
             "address": "http://127.0.0.1:9/",
+            "account": "easel",
+            "title": "easel",
+            "description": "",
         }
     ]
 

@@ -27,7 +27,7 @@ def test_every_setting_and_command_has_its_place():
     assert commands == [
         f"## limner {name}"
         for name in (
-            "generate", "serve", "worker", "engine", "models", "providers",
+            "generate", "serve", "simulate", "worker", "engine", "models", "providers",
             "jobs", "inspect", "replay", "config", "version",
         )
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from limner.core.errors import Conflict, InvalidRequest, LimnerError, NotFound, 
 from limner.core.events import Ended, JobEvent, Progress
 from limner.core.request import GenerateRequest
 from tests.cli import easel
+from tests.fakes import png
 
 FOX = GenerateRequest(prompt="a fox", seed=3)
 
@@ -46,8 +47,8 @@ async def test_every_verb_answers_as_limner_itself(tmp_path: Path):
         assert await remote.image(job.images[0].id) == job.images[0]
         assert await remote.open(job.images[0]) == await limner.open(job.images[0])
         assert await remote.models() == limner.models()
-        told = {"available": True, "reason": "Available", "address": remote.url}
-        assert await remote.providers() == [{"name": "easel", "models": 1, **told}]
+        assert await remote.providers() == await limner.providers()
+        assert await remote.keep(png()) == await limner.keep(png())
 
 
 async def test_a_job_is_watched_to_its_end_and_cancelled(tmp_path: Path):

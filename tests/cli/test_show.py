@@ -22,7 +22,7 @@ def test_settings_are_shown_with_their_source_and_secrets_masked(
     ran = limner("config")
     rows = {line.split()[0]: line.split()[1:] for line in ran.out.splitlines()}
     assert rows["port"] == ["1001", "limner.toml:1"]
-    assert rows["openai_api_key"] == ["********", "environment", "OPENAI_API_KEY"]
+    assert rows["variables"] == ["OPENAI_API_KEY", "environment", "OPENAI_API_KEY"]
     assert rows["host"] == ["127.0.0.1"]
     assert "DATABASE_URL is set and not used: it is no SQLite file" in ran.out
     told = limner("config", "--json")

@@ -31,7 +31,9 @@ def _whole(*names: str, text: str) -> Any:  # noqa: ANN401 - typer's own factori
 @app.command()
 def generate(
     *,
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows. `-` reads stdin.")],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="What the picture shows. `-` reads stdin.")
+    ] = "",
     out: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +91,37 @@ def generate(
     project: Annotated[
         str | None, typer.Option("--project", help="The project the pictures belong to.")
     ] = None,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option("--input", "-i", metavar="FILE", help="A picture to work on; may be given again."),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option("--mask", metavar="FILE", help="PNG, transparent where to paint anew: inpaint."),
+    ] = None,
+    operation: Annotated[
+        str | None,
+        typer.Option(
+            "--operation",
+            help="edit, inpaint, image-to-image, variation or upscale. (default: by what is given)",
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            "--strength", parser=options.number, metavar="X", help="image-to-image: 0 keeps, 1 ignores."
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option("--scale", parser=options.number, metavar="X", help="upscale: times the size."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option", metavar="NAME=VALUE", help="What only this model understands; may be given again."
+        ),
+    ] = None,
     quote: Annotated[bool, typer.Option("--quote", help="Say what it would cost, and draw nothing.")] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -115,8 +148,21 @@ def generate(
         "quality": quality,
         "compression": compression,
         "project": project,
+        "operation": operation or options.operation(inputs or [], mask, strength, scale),
+        "strength": strength,
+        "scale": scale,
+        "options": options.of_a_model(option or []) or None,
     }
-    run(fields, Wish(out=out, form=cast("Format | None", form), as_json=as_json, quote=quote, debug=debug))
+    wish = Wish(
+        out=out,
+        form=cast("Format | None", form),
+        as_json=as_json,
+        quote=quote,
+        debug=debug,
+        inputs=tuple(inputs or ()),
+        mask=mask,
+    )
+    run(fields, wish)
 
 
 @app.command()
@@ -127,11 +173,41 @@ def serve(
     port: Annotated[
         int | None, _whole("--port", text="Port to listen at. (default: the setting `port`)")
     ] = None,
+    *,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Every vendor is a stand-in on this machine: no key, no cost.")
+    ] = False,
+    faults: Annotated[
+        str,
+        typer.Option("--faults", metavar="SCHEDULE", help="With --simulate: openai:cut_after=0.1,*:slow=0.2"),
+    ] = "",
+    seed: Annotated[int | None, _whole("--seed", text="With --simulate: the faults' seed.")] = None,
 ) -> None:
     """Answer over HTTP: OpenAI's images API, Limner's own, the web pages."""
+    if (faults or seed is not None) and not simulate:
+        raise typer.BadParameter("--faults and --seed go with --simulate")
     from limner.cli.serve import serve as run
 
-    run(host=host, port=port)
+    run(host=host, port=port, simulated=(faults, seed) if simulate else None)
+
+
+@app.command()
+def simulate(
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, _whole("--port", text="Port to listen at.")] = 8091,
+    seed: Annotated[int | None, _whole("--seed", text="What is drawn by lot: faults, ids.")] = None,
+    faults: Annotated[
+        str,
+        typer.Option("--faults", metavar="SCHEDULE", help="As in openai:cut_after=0.1,*:slow=0.2"),
+    ] = "",
+    speed: Annotated[
+        float, typer.Option("--speed", parser=options.number, metavar="X", help="Times faster than life.")
+    ] = 20.0,
+) -> None:
+    """Run stand-ins of all vendors, with their bills and faults, for clients and tests."""
+    from limner.cli.simulate import run
+
+    run(host, port, seed, faults, speed)
 
 
 @app.command()
@@ -157,11 +233,18 @@ def engine(
 
 
 @app.command()
-def models(as_json: Json = False) -> None:
+def models(
+    *,
+    provider: Annotated[str | None, typer.Option("--provider", help="Only this provider's.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those too that nothing is set up for, and retired ones.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """List the models that can be asked for, with prices."""
     from limner.cli.show import models as run
 
-    run(as_json=as_json)
+    run(of=provider, everything=everything, as_json=as_json)
 
 
 @app.command()

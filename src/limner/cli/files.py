@@ -44,6 +44,14 @@ class Place:
         return f"{self.stem}-{number if self.count == 1 else index + number}{self.suffix}"
 
 
+def picture(path: Path) -> bytes:
+    """A picture to work on. Raises InvalidRequest when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}", "inputs") from None
+
+
 def place(out: str | None, form: Format | None, count: int) -> tuple[Place, Format]:
     """Where to save, and the format that follows from the name unless `form` is given.
 

@@ -19,6 +19,8 @@ from limner.core.job import Job
 from limner.core.request import MAX_PROMPT, Format, GenerateRequest
 
 _CANCEL_S = 10.0
+_UNSENT = "0" * 64
+"""Names a picture until it was handed over and its digest is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +32,23 @@ class Wish:
     as_json: bool
     quote: bool
     debug: bool
+    inputs: tuple[Path, ...] = ()
+    mask: Path | None = None
 
 
 def generate(fields: dict[str, Any], wish: Wish) -> None:
     """Draw, show how it goes, save, and print the receipt."""
-    request = requested(fields | {"prompt": _prompt(fields["prompt"])})
+    pictures = [files.picture(path) for path in (*wish.inputs, *([wish.mask] if wish.mask else []))]
+    named = {"inputs": (_UNSENT,) * len(wish.inputs), "mask": _UNSENT if wish.mask else None}
+    request = requested(fields | named | {"prompt": _prompt(fields["prompt"])})
     if wish.quote:
         chosen = session.settings(debug=wish.debug).settings
-        session.run(lambda: _quote(chosen, request, as_json=wish.as_json))
+        session.run(lambda: _quote(chosen, request, pictures, as_json=wish.as_json))
         return
     where, form = files.place(wish.out, wish.form, request.count)
     request = request.model_copy(update={"format": form})
     chosen = session.settings(debug=wish.debug).settings
-    job, paths = session.run(lambda: _draw_and_save(chosen, request, where))
+    job, paths = session.run(lambda: _draw_and_save(chosen, request, pictures, where))
     report(job, paths, as_json=wish.as_json)
 
 
@@ -137,9 +143,20 @@ def _prompt(text: str) -> str:
         ) from None
 
 
-async def _quote(settings: Settings, request: GenerateRequest, *, as_json: bool) -> None:
+async def _sent(door: session.Door, request: GenerateRequest, pictures: Sequence[bytes]) -> GenerateRequest:
+    """The request with its pictures handed over and named by their digests."""
+    if not pictures:
+        return request
+    digests = [(await door.keep(data)).digest for data in pictures]
+    mask = digests.pop() if request.mask else None
+    return request.model_copy(update={"inputs": tuple(digests), "mask": mask})
+
+
+async def _quote(
+    settings: Settings, request: GenerateRequest, pictures: Sequence[bytes], *, as_json: bool
+) -> None:
     async with session.entered(settings, idle=True) as door:
-        promised = await door.estimate(request)
+        promised = await door.estimate(await _sent(door, request, pictures))
     if as_json:
         words.print_json(promised.model_dump(mode="json"))
     else:
@@ -147,8 +164,8 @@ async def _quote(settings: Settings, request: GenerateRequest, *, as_json: bool)
 
 
 async def _draw_and_save(
-    settings: Settings, request: GenerateRequest, where: files.Place
+    settings: Settings, request: GenerateRequest, pictures: Sequence[bytes], where: files.Place
 ) -> tuple[Job, list[Path]]:
     async with session.entered(settings) as door:
-        job = finished(await drawn(door, request))
+        job = finished(await drawn(door, await _sent(door, request, pictures)))
         return job, await saved(door, job, where, settings)

@@ -7,7 +7,7 @@ from typing import get_args
 from rich.console import Group
 from rich.text import Text
 
-from limner.app import Limner
+from limner.app import ProviderStatus
 from limner.cli import files, generate, session, view, words
 from limner.cli.show import WIDE, show
 from limner.core import money
@@ -20,20 +20,22 @@ STATES: tuple[JobState, ...] = get_args(JobState)
 def providers(*, as_json: bool, debug: bool) -> None:
     """Who can be asked now."""
 
-    async def ask() -> list[dict[str, object]]:
+    async def ask() -> list[ProviderStatus]:
         async with session.entered(chosen) as door:
-            if isinstance(door, Limner):
-                return [status.model_dump(mode="json") for status in await door.providers()]
             return await door.providers()
 
     chosen = session.settings(debug=debug).settings
     found = session.run(ask)
     if as_json:
-        words.print_json(found)
+        words.print_json([status.model_dump(mode="json") for status in found])
         return
-    names = ("name", "available", "models", "address", "reason")
-    told = [{**status, "available": "yes" if status["available"] else "no"} for status in found]
-    show(("provider", *names[1:4], "why"), [[str(status[name]) for name in names] for status in told])
+    found.sort(key=lambda status: not status.available)
+    show(("provider", "available", "models", "why", "address"), map(_provider, found))
+
+
+def _provider(one: ProviderStatus) -> tuple[str, ...]:
+    name = one.name if one.account == one.name else f"{one.name} ({one.account})"
+    return name, "yes" if one.available else "no", str(one.models), one.reason, one.address
 
 
 def jobs(*, state: str | None, project: str | None, limit: int, as_json: bool, debug: bool) -> None:

@@ -1,6 +1,9 @@
-"""Numbers, sizes and formats of the command line: ASCII digits only, a way out in each complaint."""
+"""Numbers, sizes, formats and options of the command line: ASCII digits only, a way out in each complaint."""
 
+import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -36,3 +39,28 @@ def form(text: str) -> str:
     if text.lower() not in known:
         raise typer.BadParameter(f"{text[:60]!r} is no picture format; choose png, jpeg or webp")
     return known[text.lower()]
+
+
+def operation(inputs: Sequence[object], mask: object, strength: float | None, scale: float | None) -> str:
+    """What is meant when pictures are given and no operation is named."""
+    if mask is not None:
+        return "inpaint"
+    if scale is not None:
+        return "upscale"
+    if strength is not None:
+        return "image-to-image"
+    return "edit" if inputs else "generate"
+
+
+def of_a_model(given: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value that reads as JSON is that, else it is text. Raises BadParameter."""
+    found: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"--option {pair[:60]!r}: write NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

@@ -8,8 +8,9 @@ from typing import Any
 import typer
 from pydantic.fields import FieldInfo
 
+from limner.cli import provider_pages
 from limner.cli.app import app
-from limner.config import ALIASES, FLAGS, SECRETS, UNUSED, Settings
+from limner.config import ALIASES, NOT_VARIABLES, SECRETS, UNUSED, Settings
 
 _MADE = "<!-- Written by `python -m limner.cli.reference --write`; change the code instead. -->"
 _SETTINGS = """# Settings
@@ -72,7 +73,7 @@ def settings_page() -> str:
     """docs/settings.md."""
     rows = (_setting(name, field) for name, field in Settings.model_fields.items())
     old = [f"| `{variable}` | `{name}` |" for variable, name in ALIASES.items()]
-    old += [f"| `{variable}` | `disabled_providers`, for `{vendor}` |" for variable, vendor in FLAGS.items()]
+    old.append("| `ENABLE_IMAGE_GENERATION_<PROVIDER>` | `disabled_providers`, for that provider |")
     table = "\n".join(("| setting | default | accepted | what |", "|---|---|---|---|", *rows))
     unused = ", ".join(f"`{name}`" for name in sorted(UNUSED))
     return f"{_MADE}\n\n{_SETTINGS}\n{table}\n{_OLD}" + "\n".join(old) + f"\n{_NOTES}{unused}.\n"
@@ -87,11 +88,15 @@ def _setting(name: str, field: FieldInfo) -> str:
 def _default(value: object) -> str:
     if value is None:
         return "unset"
+    if value == {}:
+        return "none"
     return "empty" if value in ("", ()) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def _accepted(name: str, field: FieldInfo) -> str:
     """What the field's own check says it accepts."""
+    if name in NOT_VARIABLES:
+        return "tables" if name == "accounts" else "the environment's"
     found = next(_checks(field), None)
     return found or {"database_url": "`sqlite:///path`, or empty"}.get(name, "a path")
 
@@ -134,10 +139,10 @@ def _parameter(part: Any) -> str:  # noqa: ANN401 - typer keeps its click classe
 def main(argv: Sequence[str]) -> int:
     """Write the pages, or say which differ from the code. 0 when all is well."""
     docs = Path(__file__).parents[3] / "docs"
-    pages = {docs / "settings.md": settings_page(), docs / "cli.md": cli_page()}
+    pages = {docs / "settings.md": settings_page(), docs / "cli.md": cli_page(), **provider_pages.pages(docs)}
     if argv == ["--write"]:
-        docs.mkdir(exist_ok=True)
         for path, text in pages.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return 0
     if argv != ["--check"]:

@@ -1,6 +1,5 @@
 """Limner's verbs through the server that owns the home: the same answers, the same errors."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -11,6 +10,7 @@ import aiohttp
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from limner.app import ProviderStatus
 from limner.catalog.model import Model
 from limner.core import errors
 from limner.core.events import Ended, JobEvent, Message, Progress
@@ -18,6 +18,7 @@ from limner.core.ids import uuid7
 from limner.core.job import Artifact, Job, JobState
 from limner.core.quote import Quote
 from limner.core.request import GenerateRequest
+from limner.inputs import Input
 
 M = TypeVar("M", bound=BaseModel)
 _ANSWER_S = 60.0
@@ -102,6 +103,10 @@ class Remote:
         query = {name: value for name, value in asked.items() if value is not None}
         return TypeAdapter(list[Job]).validate_python(await self._list("/v1/jobs", "data", query))
 
+    async def keep(self, data: bytes) -> Input:
+        """Hand over a picture to work on."""
+        return Input.model_validate_json(await self._call("POST", "/v1/inputs", data=data))
+
     async def image(self, image_id: str) -> Artifact:
         """One finished picture's record."""
         return await self._read(Artifact, "GET", f"/v1/images/{quote(image_id, safe='')}")
@@ -115,13 +120,9 @@ class Remote:
         entries = await self._list("/v1/models", "data")
         return tuple(Model(**{name: entry[name] for name in Model.model_fields}) for entry in entries)
 
-    async def providers(self) -> list[dict[str, Any]]:
-        """Who serves there, as far as the server's doors tell: all of them are ready, or none."""
-        entries = await self._list("/v1/models", "data")
-        reasons = orjson.loads(await self._call("GET", "/readyz", also=503))["reasons"]
-        served = Counter(name for entry in entries for name in entry["providers"])
-        told = {"available": not reasons, "reason": "; ".join(reasons) or "Available", "address": self.url}
-        return [{"name": name, "models": count, **told} for name, count in served.items()]
+    async def providers(self) -> list[ProviderStatus]:
+        """Every account there, and why it cannot be used when it cannot."""
+        return TypeAdapter(list[ProviderStatus]).validate_python(await self._list("/v1/providers", "data"))
 
     async def _read(
         self,
@@ -154,18 +155,20 @@ class Remote:
         path: str,
         *,
         body: BaseModel | None = None,
+        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-        also: int = 200,
     ) -> bytes:
-        data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
-        kind = {"Content-Type": "application/json"} if data is not None else {}
+        kind = {} if data is None else {"Content-Type": "application/octet-stream"}
+        if body is not None:
+            data = body.model_dump_json(exclude_unset=True).encode()
+            kind = {"Content-Type": "application/json"}
         try:
             async with self._session.request(
                 method, self.url + path, data=data, headers={**kind, **(headers or {})}, params=query
             ) as answer:
                 content = await answer.read()
-                _check(200 if answer.status == also else answer.status, content)
+                _check(answer.status, content)
                 return content
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._gone(error) from error

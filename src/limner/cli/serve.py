@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 import uvicorn
@@ -23,18 +24,35 @@ _GRACE_S = 3
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
-def serve(*, host: str | None, port: int | None) -> None:
-    """The HTTP server, until SIGTERM or Ctrl-C; what is being answered then gets some seconds to end."""
+def serve(*, host: str | None, port: int | None, simulated: tuple[str, int | None] | None = None) -> None:
+    """The HTTP server, until SIGTERM or Ctrl-C; what is being answered then gets some seconds to end.
+
+    `simulated` are the schedule of faults and the seed for stand-ins of all vendors.
+    """
     settings = load(overrides={"host": host, "port": port}).settings
     configure(settings.log_level, settings.log_format)
     with _listen(settings.host, settings.port) as listener:
-        run_server(Limner(settings), listener)
+        if simulated is None:
+            run_server(Limner(settings), listener)
+        else:
+            from limner.cli.simulate import beside
+
+            _run(beside(settings, *simulated), listener)
 
 
 def run_server(limner: Limner, listener: socket.socket) -> None:
     """Answer at `listener` with a Limner not yet entered, until SIGTERM or Ctrl-C."""
+    _run(contextlib.nullcontext(limner), listener)
+
+
+def _run(making: AbstractAsyncContextManager[Limner], listener: socket.socket) -> None:
     # An event loop of its own making: uvicorn's runner would end the process before Limner has ended.
-    anyio.run(_serve, limner, listener, backend_options={"use_uvloop": sys.platform != "win32"})
+    anyio.run(_made, making, listener, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+async def _made(making: AbstractAsyncContextManager[Limner], listener: socket.socket) -> None:
+    async with making as limner:
+        await _serve(limner, listener)
 
 
 async def _serve(limner: Limner, listener: socket.socket) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from limner.catalog.load import shipped
+from limner.app import Limner
 from limner.catalog.model import Model
 from limner.cli import view, words
 from limner.config import SECRETS, Source, load, shown
 from limner.core import money
+from limner.core.errors import InvalidRequest
 
 WIDE = 90
 """Columns from which a table is easier to read than a list."""
@@ -32,13 +33,27 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     console.print(made)
 
 
-def models(*, as_json: bool) -> None:
-    """The catalog."""
-    known = shipped()
+def models(*, of: str | None, everything: bool, as_json: bool) -> None:
+    """The catalog: what can be asked for as things are set up, or all of it. Raises `InvalidRequest`."""
+    limner = Limner(load().settings)
+    names = {listing.provider for listing in limner.listings()}
+    if of is not None and of not in names:
+        known = ", ".join(sorted(names))
+        raise InvalidRequest(f"no provider is called {of[:60]!r}; known: {known}", "provider")
+    shown_of = {of} if of else names if everything else limner.set_up()
+    found = [one for one in limner.models() if one.provider in shown_of]
     if as_json:
-        words.print_json([model.model_dump(mode="json") for model in known])
+        words.print_json([model.model_dump(mode="json", exclude={"dialect"}) for model in found])
         return
-    show(("model", "provider", "tier", "price", "size", "what"), map(_model, known))
+    current = [model for model in found if everything or of or model.retired is None]
+    show(("model", "provider", "tier", "price", "size", "what"), map(_model, current))
+    others = names - shown_of
+    if not of and others:
+        view.err().print(
+            f"{len(limner.models()) - len(found)} models of {len(others)} providers that are not set up: "
+            "limner models --all; limner providers says what each needs",
+            style="dim",
+        )
 
 
 def _model(model: Model) -> tuple[str, ...]:
@@ -79,8 +94,10 @@ def config(*, as_json: bool) -> None:
 
 
 def _value(name: str, value: object) -> str:
-    if value in (None, "", []):
+    if value in (None, "", [], {}):
         return "-"
+    if isinstance(value, dict):
+        return words.plain(", ".join(value))
     if name in SECRETS:
         return "********"
     return ", ".join(map(str, value)) if isinstance(value, list) else words.plain(str(value))
