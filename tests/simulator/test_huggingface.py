@@ -1,4 +1,4 @@
-"""What no client of ours asks for, and the client of the vendor does; `sdk/huggingface_sdk.py` drives that."""
+"""What our provider never asks for; `sdk/huggingface_sdk.py` drives the vendor's own client."""
 
 import aiohttp
 import pytest

@@ -18,6 +18,7 @@ class PriceRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     usd: Usd
+    operation: Operation | None = None
     options: dict[str, JsonValue] = {}
     """Values the order's options must have."""
     size: tuple[int, int] | None = None

@@ -78,6 +78,8 @@ def _row(price: Price, request: GenerateRequest) -> Decimal:
 
 def _fits(row: PriceRow, request: GenerateRequest) -> bool:
     width, height = request.size or (0, 0)
+    if row.operation not in (None, request.operation):
+        return False
     if row.size is not None and row.size != (width, height):
         return False
     if row.max_pixels is not None and width * height > row.max_pixels:

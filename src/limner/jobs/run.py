@@ -263,7 +263,7 @@ class Run:
             if (
                 order.paid
                 and not accepted
-                and isinstance(error, TimedOut)
+                and isinstance(error, TimedOut | Malformed)
                 and provider.recovery is not Recovery.BLIND
             ):
                 raise _Undecided(f"{attempt.target.name}: {error}") from error
@@ -289,6 +289,9 @@ class Run:
             images = [await self._means.fetch(link, host) for link in done.links]
         except Unavailable as error:
             raise _Undecided(f"{attempt.target.name}: {error}") from error
+        except ProviderError as error:
+            await self._give_up(attempt, error)
+            raise
         whole = replace(done, images=(*done.images, *images), links=())
         self._small = False
         await self._steadily(lambda: self._means.blobs.keep(attempt.id, pack(whole)), "pictures")
