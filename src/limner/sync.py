@@ -11,11 +11,12 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from limner.app import Limner, ProviderStatus
 from limner.catalog.model import Model
 from limner.config import Settings
-from limner.core.errors import StorageError
+from limner.core.errors import InvalidRequest, StorageError
 from limner.core.events import Message
 from limner.core.job import Artifact, Job, JobState
 from limner.core.quote import Quote
 from limner.core.request import GenerateRequest, RequestFields
+from limner.inputs import Input
 from limner.providers.base import Provider
 
 T = TypeVar("T")
@@ -111,6 +112,19 @@ class SyncLimner:
     def open(self, artifact: Artifact) -> bytes:
         """The picture's file."""
         return self._do(lambda: self._limner.open(artifact))
+
+    def keep(self, picture: bytes | str | Path) -> Input:
+        """Hand over a picture, or a file with one, for requests to work on; name it by its digest.
+
+        Raises `InvalidRequest` for what is no picture or cannot be read.
+        """
+        if isinstance(picture, bytes):
+            return self._do(lambda: self._limner.keep(picture))
+        try:
+            data = Path(picture).read_bytes()
+        except OSError as error:
+            raise InvalidRequest(f"{picture} cannot be read: {error.strerror}", "inputs") from error
+        return self._do(lambda: self._limner.keep(data))
 
     def save(self, artifact: Artifact, path: str | Path) -> Path:
         """Write the picture's file to `path`, or into it under its own name when it is a folder.

@@ -133,7 +133,7 @@ async def test_no_words_load_the_model(sim, http):
 
 
 async def test_a_refusal_is_words_too(sim, http):
-    assert content(await post(sim, http, "/api/chat", **asked("x [[emu:refused]]"))).startswith("I'm sorry")
+    assert content(await post(sim, http, "/api/chat", **asked("x [[decline]]"))).startswith("I'm sorry")
 
 
 @pytest.mark.parametrize(

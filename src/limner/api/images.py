@@ -75,6 +75,8 @@ class ImagesBody(BaseModel):
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     """Limner's own: the same seed draws the same picture."""
+    provider: str | None = None
+    """Limner's own: who is to draw it."""
     style: str | None = None
     """A style of the model; OpenAI's `vivid` and `natural` are accepted and change nothing."""
     moderation: Literal["auto", "low"] | None = None
@@ -107,6 +109,7 @@ class ImagesBody(BaseModel):
             return GenerateRequest(
                 prompt=self.prompt,
                 model=self.model,
+                provider=self.provider,
                 count=self.n or 1,
                 width=width,
                 height=height,

@@ -92,7 +92,7 @@ def _account(simulator: Simulator, name: str) -> AccountSettings:
     return AccountSettings(
         url=simulator.base(name).rstrip("/"),
         key=SecretStr(key) if key else None,
-        model=simulator.vendors[name].model,
+        model=simulator.vendors[name].any_model,
     )
 
 

@@ -21,7 +21,7 @@ class OpenAICompatible(Vendor):
     name = "openai-compatible"
     base = "/v1/"
     key = ""
-    model = _MODELS[0]
+    any_model = _MODELS[0]
 
     def routes(self) -> Iterable[Route]:
         """Drawing, editing, and the list of models."""

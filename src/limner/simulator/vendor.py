@@ -98,7 +98,7 @@ class Vendor(ABC):
     key: ClassVar[str]
     """The good key; empty when the vendor needs none. `{key}-nocredit`, `-limited` and `-forbidden` are
     good keys in that state."""
-    model: ClassVar[str | None] = None
+    any_model: ClassVar[str | None] = None
     """For orders that name no model, where the vendor takes any name."""
     further_keys: ClassVar[tuple[str, ...]] = ()
     """Other whole keys that are let in, for states the vendor judges itself (see `key_of`)."""

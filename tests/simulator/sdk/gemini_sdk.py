@@ -81,10 +81,10 @@ thinking = types.GenerateContentConfig(
         types.SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_ONLY_HIGH"),
     ],
 )
-check(ask("a fox", config=thinking).usage_metadata.thoughts_token_count, 144)
+check(ask("a fox", config=thinking).usage_metadata.thoughts_token_count, 150)
 source = types.Part.from_bytes(data=picture, mime_type="image/png")
 edited = ask([source, "make it blue"])
-check(edited.usage_metadata.prompt_token_count, 600)
+check(edited.usage_metadata.prompt_token_count, 563)
 check(edited.parts[0].inline_data.data == picture, False)
 talking = ask("a fox", config=types.GenerateContentConfig())
 check([bool(part.text) for part in talking.parts], [True, False])
