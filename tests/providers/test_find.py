@@ -2,6 +2,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from limner.catalog.load import shipped_tables
 from limner.core.errors import SetupError
 from limner.providers import find
 from limner.providers.local import Local
@@ -18,13 +19,16 @@ def plug(monkeypatch, *names):
 
 def test_every_shipped_provider_is_found(monkeypatch):
     plug(monkeypatch)
-    assert find.installed() == {"local": Local}
+    found = find.installed()
+    assert found["local"] is Local
+    assert found.keys() == shipped_tables().keys()
+    assert [name for name, kind in found.items() if kind.name != name] == []
 
 
 def test_a_plugin_is_found_and_takes_no_shipped_name(monkeypatch):
     plug(monkeypatch, "Easel", "Impostor")
     found = find.installed()
-    assert set(found) == {"easel", "local"}
+    assert found.keys() - shipped_tables().keys() == {"easel"}
     assert (found["easel"].__name__, found["local"]) == ("Easel", Local)
 
 
