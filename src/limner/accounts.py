@@ -119,7 +119,12 @@ def set_up(kinds: Mapping[str, type[Provider]], settings: Settings) -> frozenset
 
 def _named(kind: type[Provider], settings: Settings) -> tuple[NamedAccount, ...]:
     return accounts_of(
-        kind.name, settings, key_env=kind.key_env, url_env=kind.url_env, model_env=kind.model_env
+        kind.name,
+        settings,
+        key_env=kind.key_env,
+        url_env=kind.url_env,
+        model_env=kind.model_env,
+        usual=kind.base_url,
     )
 
 

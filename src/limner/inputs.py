@@ -14,7 +14,8 @@ from limner.store.store import Store
 
 MAX_INPUT_BYTES = 32 * 1024 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_SIZED_BY_INPUT = ("inpaint", "image-to-image")
+_SIZED_BY_INPUT = ("edit", "inpaint", "image-to-image", "variation")
+"""Operations whose picture has its input's size when the caller names none."""
 
 
 class Input(BaseModel):

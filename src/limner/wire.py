@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ M = TypeVar("M", bound=BaseModel)
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Classify = Callable[[int, Mapping[str, str], bytes], ProviderError | None]
 
+_JSON = {"Content-Type": "application/json"}
 _READ_BUFFER = 128 * 1024
 _SHOWN = 200
 _LONGEST_ANSWER = 256 * 1024 * 1024
@@ -264,9 +266,8 @@ class Wire:
             self._http.request(
                 method,
                 address,
-                json=json,
-                data=None if form is None else _multipart(form),
-                headers=self._headers | dict(headers or {}),
+                data=_json(json) if form is None else _multipart(form),
+                headers=self._headers | ({} if json is None else _JSON) | dict(headers or {}),
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as answer,
@@ -302,6 +303,14 @@ class Wire:
 def _of_an_order(error: ProviderError | None) -> ProviderError | None:
     """An order has no ticket yet that could be lost: its 404 says that it is not taken."""
     return Rejected(str(error)) if isinstance(error, Lost) else error
+
+
+def _json(value: JsonValue) -> bytes | BytesIO | None:
+    """The body; a long one, with pictures in it, as a file, which is sent in pieces."""
+    if value is None:
+        return None
+    body = orjson.dumps(value)
+    return body if len(body) <= _READ_BUFFER else BytesIO(body)
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

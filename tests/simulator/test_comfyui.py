@@ -224,7 +224,7 @@ async def test_the_same_graph_again_hands_out_the_same_files(comfy):
             }
         }
     )
-    assert again["status"]["messages"][1][1]["nodes"] == ["2", "1"]
+    assert sorted(again["status"]["messages"][1][1]["nodes"]) == ["1", "2"]
 
 
 async def test_what_waits_can_be_taken_out_and_leaves_no_trace(sim, comfy):
@@ -294,6 +294,27 @@ async def test_a_missing_input_and_a_missing_model_are_told(sim, comfy):
     assert faults == {"12": "vae_name: 'ae.safetensors' not in []", "30": "batch_size"}
 
 
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"class_type": ["x"], "inputs": {}},
+        {"class_type": "EmptyImage", "inputs": []},
+        PLAIN["1"] | {"inputs": PLAIN["1"]["inputs"] | {"width": 1e300, "height": True, "color": {}}},
+        PLAIN["1"] | {"inputs": PLAIN["1"]["inputs"] | {"width": ["1", "x"]}},
+        PLAIN["1"] | {"inputs": PLAIN["1"]["inputs"] | {"width": [["1"], 0]}},
+        PLAIN["1"] | {"inputs": PLAIN["1"]["inputs"] | {"width": ["2", 0]}},
+    ],
+)
+async def test_nonsense_in_a_node_is_refused_and_nothing_breaks(comfy, node):
+    assert (await comfy.order(PLAIN | {"1": node}))[0] == 400
+
+
+async def test_a_number_may_be_written_as_text(comfy):
+    node = PLAIN["1"] | {"inputs": PLAIN["1"]["inputs"] | {"width": "64", "height": 48.0}}
+    await comfy.order(PLAIN | {"1": node})
+    assert (await comfy.ended())["status"]["status_str"] == "success"
+
+
 @pytest.mark.parametrize("body", [b"{nope", b'{"prompt": [1]}'])
 async def test_a_body_that_makes_no_sense_brings_the_handler_down(comfy, body):
     async with comfy.http.post(comfy.base + "prompt", data=body) as answer:
@@ -357,10 +378,8 @@ async def test_a_file_that_is_not_there_or_not_for_you(comfy, query, status):
 
 async def test_the_server_tells_of_itself(comfy):
     _, info = await comfy.get("object_info/EmptyImage")
-    assert info["EmptyImage"]["input"]["required"]["width"] == [
-        "INT",
-        {"default": 512, "min": 1, "max": 16384},
-    ]
+    kind, limits = info["EmptyImage"]["input"]["required"]["width"]
+    assert (kind, limits["default"], limits["min"], limits["max"]) == ("INT", 512, 1, 16384)
     assert await comfy.get("object_info/NoSuchNode") == (200, {})
     assert await comfy.get("models/vae") == (200, ["ae.safetensors"])
     assert (await comfy.get("models/unknown"))[0] == 404

@@ -122,6 +122,21 @@ def generate(
             "--option", metavar="NAME=VALUE", help="What only this model understands; may be given again."
         ),
     ] = None,
+    max_cost: Annotated[
+        str | None,
+        typer.Option("--max-cost", metavar="USD", help="The most it may cost, a fallback included."),
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option("--prefer", help="local-first, cheapest, fastest or listed. (default: local-first)"),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than bend anything.")] = False,
+    substitutes: Annotated[
+        bool, typer.Option("--substitutes", help="Fall back to models of another tier too.")
+    ] = False,
+    fallback: Annotated[
+        bool, typer.Option("--fallback/--no-fallback", help="Ask the next one when the first fails.")
+    ] = True,
     quote: Annotated[bool, typer.Option("--quote", help="Say what it would cost, and draw nothing.")] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -152,6 +167,9 @@ def generate(
         "strength": strength,
         "scale": scale,
         "options": options.of_a_model(option or []) or None,
+        "policy": options.policy(
+            max_cost_usd=max_cost, prefer=prefer, strict=strict, substitutes=substitutes, fallback=fallback
+        ),
     }
     wish = Wish(
         out=out,

@@ -64,3 +64,8 @@ def of_a_model(given: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+def policy(**given: object) -> dict[str, object]:
+    """What was said of how to be served."""
+    return {name: value for name, value in given.items() if value is not None}

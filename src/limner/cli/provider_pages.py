@@ -23,6 +23,9 @@ _LOST: dict[Recovery, str] = {
 }
 
 
+_FREE = "It costs nothing, so what cannot be found again is ordered again."
+
+
 def pages(docs: Path) -> dict[Path, str]:
     """Every page by its path below `docs`."""
     kinds = installed()
@@ -61,7 +64,7 @@ def page(listing: Listing, kind: type[Provider]) -> str:
     parts += [
         f"- Needs: {_needs(kind)}",
         f"- Address: `{kind.base_url}`; another one in `{_prefix(kind)}_URL` or `[accounts.NAME]`.",
-        f"- When an answer is lost: {_LOST[kind.recovery]}",
+        f"- When an answer is lost: {_FREE if kind.self_hosted else _LOST[kind.recovery]}",
         "",
         "## Models",
         "",

@@ -193,6 +193,17 @@ def _order(prefer: RoutePolicy) -> Key:
             return lambda _choice: ()
 
 
+def _told(passed: Sequence[PassedOver]) -> list[str]:
+    """One line per reason: a provider that lacks its key says so once, not for each of its models."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for entry in passed:
+        alike.setdefault((entry.target.partition("/")[0], entry.reason), []).append(entry.target)
+    return [
+        f"{targets[0] if len(targets) == 1 else f'{provider} ({len(targets)} models)'}: {reason}"
+        for (provider, reason), targets in alike.items()
+    ]
+
+
 def _over(model: Model, reason: str) -> PassedOver:
     return PassedOver(target=f"{model.provider}/{model.id}", reason=reason)
 
@@ -202,7 +213,7 @@ def _nothing(
 ) -> InvalidRequest | OverBudget | NoRoute:
     """The error that says what to do: change the request, allow the price, or set up a provider."""
     reasons = {entry.target: entry.reason for entry in passed[:_MOST_REASONS]}
-    said = "; ".join(f"{target}: {reason}" for target, reason in reasons.items())
+    said = "; ".join(_told(passed))
     if misfit is not None:
         return InvalidRequest(said, misfit.field)
     if dear:
