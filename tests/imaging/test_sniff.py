@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner.imaging.sniff import InvalidImage, Kind, sniff
+from limner.imaging.sniff import InvalidImage, Kind, check_whole, sniff
 from tests.imaging.pictures import picture
 
 HEADERS = {"png": 33, "jpeg": 170, "webp": 30}
@@ -64,3 +64,12 @@ def test_any_bytes_give_a_size_or_invalid_image(magic, rest):
         return
     assert kind.width > 0
     assert kind.height > 0
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_half_a_file_is_not_whole(kind):
+    data = picture(kind, 300, 200)
+    check_whole(data, sniff(data))
+    check_whole(data + b"\0" * 20, sniff(data))
+    with pytest.raises(InvalidImage, match="cut off after"):
+        check_whole(data[: len(data) - 3], sniff(data))

@@ -7,7 +7,11 @@ from limner.core.errors import LimnerError
 from limner.core.request import Format
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
 JPEG_MAGIC = b"\xff\xd8"
+JPEG_END = b"\xff\xd9"
+_TAIL = 64 * 1024
+"""Some programs write bytes of their own behind the end mark."""
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 """JPEG markers that have no length and no body."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -44,6 +48,19 @@ def sniff(data: bytes) -> Kind:
     if not (kind.width and kind.height):
         raise InvalidImage(f"{kind.format} of {kind.width}x{kind.height} pixels: a side is 0")
     return kind
+
+
+def check_whole(data: bytes, kind: Kind) -> None:
+    """Raises `InvalidImage` for a file that stops before its format's end mark; decodes nothing."""
+    match kind.format:
+        case "png":
+            whole = PNG_END in data[-_TAIL:]
+        case "jpeg":
+            whole = JPEG_END in data[-_TAIL:]
+        case "webp":
+            whole = len(data) >= int.from_bytes(data[4:8], "little") + 8
+    if not whole:
+        raise InvalidImage(f"{kind.format} cut off after {len(data):,} bytes")
 
 
 def _png(data: bytes) -> Kind:

@@ -97,7 +97,7 @@ async def _stop(provider: Provider, ticket: Ticket) -> None:
 def _wait_s(fault: ProviderError, nth: int) -> float:
     """Seconds after the nth passing fault in a row."""
     asked = fault.after_s if isinstance(fault, RateLimited) else 0.0
-    return max(asked, min(_LONGEST_FAULT_WAIT_S, _FAULT_WAIT_S * 2.0 ** (nth - 1)))
+    return max(asked, min(_LONGEST_FAULT_WAIT_S, _FAULT_WAIT_S * 2.0 ** min(nth - 1, 10)))
 
 
 async def _pause(seconds: float, canceled: asyncio.Event, *, waking: bool) -> None:

@@ -8,7 +8,7 @@ from limner.core.quote import Note
 from limner.core.request import Format, GenerateRequest
 from limner.imaging.convert import convert
 from limner.imaging.metadata import embed
-from limner.imaging.sniff import InvalidImage, Kind, sniff
+from limner.imaging.sniff import InvalidImage, Kind, check_whole, sniff
 
 _INLINE_BYTES = 64 * 1024
 """Below this a hop to a thread costs more than the work."""
@@ -24,9 +24,10 @@ class Picture:
 
 
 async def finish(data: bytes, wanted: GenerateRequest, recipe: Recipe) -> Picture:
-    """Convert and sign off one picture. Raises `InvalidImage` only when `data` is no picture at all;
-    anything else that goes wrong leaves the bought bytes as they are, with a note."""
+    """Convert and sign off one picture. Raises `InvalidImage` only when `data` is no picture at all, or
+    half a one; anything else that goes wrong leaves the bought bytes as they are, with a note."""
     kind = sniff(data)
+    check_whole(data, kind)
     if kind.format == wanted.format and len(data) <= _INLINE_BYTES:
         return _finish(data, kind, wanted.format, wanted.compression, recipe)
     return await asyncio.to_thread(_finish, data, kind, wanted.format, wanted.compression, recipe)
