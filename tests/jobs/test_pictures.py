@@ -29,11 +29,16 @@ async def test_a_picture_of_any_size_becomes_what_was_asked_for(side, form):
 
 
 async def test_a_picture_that_cannot_be_converted_is_kept_with_a_note():
-    broken = png()[:60]
+    broken = png()[:45] + png()[50:]
     picture = await finish(broken, request(format="webp"), RECIPE)
     assert (picture.data, picture.kind.format) == (broken, "png")
     assert [note.field for note in picture.notes] == ["format"]
     assert picture.notes[0].message.startswith("kept as the provider sent it: ")
+
+
+async def test_half_a_picture_is_no_picture():
+    with pytest.raises(InvalidImage, match="cut off"):
+        await finish(png()[:60], request(), RECIPE)
 
 
 async def test_what_is_no_picture_is_said_to_be_none():
