@@ -115,8 +115,9 @@ def session() -> aiohttp.ClientSession:
 class Wire:
     """One account's address and headers. `timeout_s` bounds one call, from connect to the last byte.
 
-    Paths are relative to `base_url`. A whole address is taken too, as vendors give them in tickets, when its
-    host is the account's own or lies in one of the domains `hosts`: nobody else ever sees the key.
+    Paths are relative to `base_url`; the empty one is the address itself. A whole address is taken too, as
+    vendors give them in tickets, when its host is the account's own or lies in one of the domains `hosts`:
+    nobody else ever sees the key.
     """
 
     def __init__(
@@ -289,6 +290,8 @@ class Wire:
 
     def _address(self, path: str) -> str:
         """The whole address. Raises `Malformed` for a host that must not see the key."""
+        if not path:
+            return self._base_url.rstrip("/")
         if not path.startswith(("http://", "https://")):
             return self._base_url + path.lstrip("/")
         mine, other = urlsplit(self._base_url), urlsplit(path)

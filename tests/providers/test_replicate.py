@@ -395,7 +395,7 @@ async def test_stopping_an_order_at_work_is_charged(sim):
 async def test_an_order_stopped_by_the_vendors_deadline_costs_nothing(sim):
     headers = {"Authorization": f"Bearer {sim.key('replicate')}", "Cancel-After": "1m"}
     body = {"version": "black-forest-labs/flux-schnell", "input": {"prompt": WAITS}}
-    async with aiohttp.ClientSession(sim.base("replicate"), headers=headers) as http:
+    async with aiohttp.ClientSession(sim.base("replicate") + "v1/", headers=headers) as http:
         answer = await (await http.post("predictions", json=body)).json()
     sim.advance(61)
     async with at(sim, Replicate) as replicate:
@@ -524,7 +524,7 @@ async def test_webhooks_are_signed_and_only_the_wanted_events_are_sent(sim):
             "webhook": str(server.make_url("/hook")),
             "webhook_events_filter": ["completed"],
         }
-        async with aiohttp.ClientSession(sim.base("replicate"), headers=headers) as http:
+        async with aiohttp.ClientSession(sim.base("replicate") + "v1/", headers=headers) as http:
             answer = await (await http.post("predictions", json=body)).json()
         await until(lambda: len(heard) == 2)
     assert answer["status"] == "succeeded"

@@ -154,7 +154,6 @@ async def test_results_that_come_again_with_each_answer_are_counted_once(sim):
             await asyncio.sleep(0.02)
             outcome = await runware.poll(outcome.ticket)
     assert fractions == sorted(fractions)
-    assert set(fractions) & {0.25, 0.5, 0.75}
     assert len(set(outcome.links)) == 4
 
 

@@ -93,7 +93,7 @@ async def test_the_model_is_switched_for_everybody_and_an_unknown_one_is_an_erro
 
 
 async def test_progress_is_of_whatever_is_drawn_and_of_a_task_that_is_named(sim, webui):
-    sim.fault("never_ends")
+    sim.vendors["a1111"].endless = True
     first = asyncio.ensure_future(webui.draw(force_task_id=TASK))
     await until(lambda: webui.get("progress"), lambda told: told["progress"] == 1.0)
     second = asyncio.ensure_future(webui.draw(force_task_id="task(other)"))
@@ -101,6 +101,7 @@ async def test_progress_is_of_whatever_is_drawn_and_of_a_task_that_is_named(sim,
     assert (told["active"], told["completed"], told["textinfo"]) == (False, False, "Waiting...")
     assert (await webui.progress(TASK))["active"] is True
     assert (await webui.get("progress"))["state"]["job"] == TASK
+    sim.vendors["a1111"].endless = False
     assert await webui.post("sdapi/v1/interrupt", {}) == (200, {})
     assert [status for status, _ in await asyncio.gather(first, second)] == [200, 200]
     assert (await webui.progress(TASK))["completed"] is True

@@ -138,6 +138,36 @@ async def test_a_job_is_told_to_its_own_socket_in_the_servers_order(comfy):
     assert steps[-1] == {"value": 4, "max": 4, "prompt_id": ID, "node": "40"}
 
 
+async def test_a_job_without_steps_sounds_as_it_does_at_the_real_server(comfy):
+    async with comfy.socket("me") as mine:
+        await mine.send_json(FLAGS)
+        assert [(await mine.receive_json())["type"] for _ in range(2)] == ["status", "feature_flags"]
+        await comfy.order(client_id="me")
+        frames = await heard(mine)
+    assert [one["type"] for one in frames] == [
+        "status",
+        "status",
+        "execution_start",
+        "execution_cached",
+        "progress_state",
+        "executing",
+        "progress_state",
+        "progress_state",
+        "executing",
+        "executed",
+        "progress_state",
+        "execution_success",
+        "status",
+        "executing",
+    ]
+    assert [sorted(one["data"]["nodes"]) for one in frames if one["type"] == "progress_state"] == [
+        ["1"],
+        ["1"],
+        ["1", "2"],
+        ["1", "2"],
+    ]
+
+
 async def test_previews_name_their_owner_only_for_who_says_so_first(comfy):
     async with comfy.socket("me") as mine, comfy.socket("plain") as plain:
         await mine.send_json(FLAGS)

@@ -55,7 +55,7 @@ class Replicate(Provider):
     """Replicate. Official models cost by the picture, community models by the second; kept for one hour."""
 
     name = "replicate"
-    base_url = "https://api.replicate.com/v1/"
+    base_url = "https://api.replicate.com/"
     recovery = Recovery.TICKETED
     key_env: ClassVar[tuple[str, ...]] = ("REPLICATE_API_TOKEN",)
     timeout_s = 60.0
@@ -87,14 +87,14 @@ class Replicate(Provider):
         """Create a prediction; its answer comes at once, with no picture yet."""
         order: JsonValue = {"version": await version(call, self.wire), "input": await whole(call, self.wire)}
         try:
-            seen = await self.wire.post("predictions", into=_Prediction, json=order)
+            seen = await self.wire.post("v1/predictions", into=_Prediction, json=order)
         except Malformed as error:
             raise TimedOut(f"taken, but {error}") from error  # it is in the list, as after a lost answer
         return _outcome(seen)
 
     async def poll(self, ticket: Ticket) -> Outcome:
         """How far is it? An hour after its end it is gone: `Lost`."""
-        return _outcome(await self.wire.get(f"predictions/{ticket['id']}", into=_Prediction))
+        return _outcome(await self.wire.get(f"v1/predictions/{ticket['id']}", into=_Prediction))
 
     async def find(self, call: Call) -> Ticket | None:
         """The one recent prediction with our input; its pictures are left out, since their links differ."""
@@ -110,11 +110,11 @@ class Replicate(Provider):
 
     async def cancel(self, ticket: Ticket) -> None:
         """Stop it: free before it has started, after that it is charged."""
-        await self.wire.ask(f"predictions/{ticket['id']}/cancel", into=_Prediction)
+        await self.wire.ask(f"v1/predictions/{ticket['id']}/cancel", into=_Prediction)
 
     async def probe(self) -> Health:
         """Ask whose key it is."""
-        await self.wire.fetch("account")
+        await self.wire.fetch("v1/account")
         return Health(ok=True)
 
     @staticmethod

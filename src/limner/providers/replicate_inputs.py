@@ -102,14 +102,14 @@ async def version(call: Call, wire: Wire) -> str:
     if Dialect.model_validate(call.dialect).official or named not in ("", "latest"):
         return call.model
     with _before_the_order():
-        newest = (await wire.get(f"models/{name}", into=_Model)).latest_version or {}
+        newest = (await wire.get(f"v1/models/{name}", into=_Model)).latest_version or {}
     return name if newest.get("id") in (None, "hidden") else str(newest["id"])
 
 
 async def listed(wire: Wire, since: float) -> list[Listed]:
     """The account's predictions from that Unix second on, newest first, as far as some pages reach."""
     found: list[Listed] = []
-    path: str | None = "predictions"
+    path: str | None = "v1/predictions"
     for _ in range(_PAGES):
         if path is None:
             break
@@ -127,7 +127,7 @@ async def _address(picture: bytes, wire: Wire) -> str:
         return f"data:{mime};base64,{b64encode(picture).decode()}"
     part = Part("content", picture, f"input.{extension(mime)}", mime)
     with _before_the_order():
-        return (await wire.send("POST", "files", form=[part])).read(_Upload).urls["get"]
+        return (await wire.send("POST", "v1/files", form=[part])).read(_Upload).urls["get"]
 
 
 @contextmanager

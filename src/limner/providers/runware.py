@@ -77,7 +77,7 @@ class Runware(Provider):
     """Tasks are accepted, then asked for by our own id. No cancel: what was begun is charged."""
 
     name = "runware"
-    base_url = "https://api.runware.ai/"
+    base_url = "https://api.runware.ai/v1/"
     recovery = Recovery.NAMED
     key_env = ("RUNWARE_API_KEY",)
 
@@ -95,7 +95,7 @@ class Runware(Provider):
         if call.mask is not None:
             call = replace(call, mask=await white_where_clear(call.mask))
         try:
-            said = await self.wire.post("v1", into=_Answer, json=[await to_thread(_task, call)])
+            said = await self.wire.post("", into=_Answer, json=[await to_thread(_task, call)])
             if said.faults and not said.data:
                 raise _meaning(said.faults[0])
             return _outcome(ticket, said)
@@ -123,7 +123,7 @@ class Runware(Provider):
 
     async def _ask(self, what: str, task: str, **more: JsonValue) -> _Answer:
         """Costs nothing. An error is raised when it is about the asking, else it is the task's own."""
-        said = await self.wire.ask("v1", into=_Answer, json=[more | {"taskType": what, "taskUUID": task}])
+        said = await self.wire.ask("", into=_Answer, json=[more | {"taskType": what, "taskUUID": task}])
         for error in map(_meaning, said.faults):
             if isinstance(error, Lost | RateLimited | Unauthorized):
                 raise error

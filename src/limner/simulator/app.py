@@ -144,7 +144,9 @@ class Simulator:
         app.add_routes(Admin(self._stage, self.vendors).routes())
         for vendor in self.vendors.values():
             for route in (*vendor.routes(), gate.files(vendor)):
-                app.router.add_route(route.method, f"/{vendor.name}{route.path}", gate.door(vendor, route))
+                door = gate.door(vendor, route)
+                for prefix in (vendor.name, *vendor.also_under):
+                    app.router.add_route(route.method, f"/{prefix}{route.path}", door)
         return app
 
     @web.middleware

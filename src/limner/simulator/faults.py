@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from limner.core.errors import InvalidRequest
 
@@ -85,10 +85,10 @@ _MARKER = re.compile(r"\[\[emu:(?:([\w.-]+):)?(\w+)(?:=(\d{1,6}(?:\.\d{1,6})?))?
 class Match(BaseModel):
     """Texts that must occur in a request for a fault to fit: in its path, its prompt, its model's name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     path: str | None = None
-    prompt: str | None = None
+    prompt: Annotated[str | None, Field(validation_alias=AliasChoices("prompt", "prompt_contains"))] = None
     model: str | None = None
 
 

@@ -22,6 +22,7 @@ class HuggingFace(Vendor):
 
     name = "huggingface"
     base = "/router/"
+    also_under = ("hf",)
     key = "hf_emu"
 
     def __init__(self, world: World) -> None:

@@ -42,7 +42,7 @@ class Replicate(Vendor):
     """Official models by name, community models by version; accounts, files, webhooks."""
 
     name = "replicate"
-    base = "/v1/"
+    base = "/"
     key = "r8_emu"
     further_keys = ("r8_emu-poor",)
     """Lets in an account with little credit: one order every ten seconds."""

@@ -63,7 +63,7 @@ class Runware(SocketVendor):
     """Accepting is charging: there is no cancel, and abandoned work is billed. Failed tasks are not."""
 
     name = "runware"
-    base = "/"
+    base = "/v1/"
     key = "runware-emu"
     further_keys = ("runware-emu-nocredit",)
 

@@ -98,6 +98,8 @@ class Vendor(ABC):
     key: ClassVar[str]
     """The good key; empty when the vendor needs none. `{key}-nocredit`, `-limited` and `-forbidden` are
     good keys in that state."""
+    also_under: ClassVar[tuple[str, ...]] = ()
+    """Other prefixes that lead to the same routes."""
     any_model: ClassVar[str | None] = None
     """For orders that name no model, where the vendor takes any name."""
     further_keys: ClassVar[tuple[str, ...]] = ()
