@@ -28,6 +28,8 @@ async def test_models_are_listed_once_per_id_with_openais_fields_and_the_catalog
         "rows": [],
         "steps": None,
         "whole_megapixels": False,
+        "preview_usd": "0",
+        "input_usd": "0",
         "tokens": {},
         "source": "free",
         "read_on": "2026-11-20",

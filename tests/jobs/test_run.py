@@ -151,7 +151,7 @@ async def test_a_picture_comes_in_the_format_that_was_asked_for(home):
 
 
 async def test_a_picture_that_cannot_be_converted_is_kept_as_it_came_with_a_note(home):
-    broken = png()[:60]
+    broken = png()[:45] + png()[50:]
     async with limner(home, vendor(Desk(submits=[Done((broken,))]))) as app:
         job = await app.draw(request(format="jpeg"))
         assert await app.open(job.images[0]) == broken

@@ -16,8 +16,9 @@ def whole(given: str | int) -> int:
     return int(text)
 
 
-def number(text: str) -> float:
+def number(given: str | float) -> float:
     """A number with at most one point."""
+    text = str(given)  # typer passes an option's default through here too
     if not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
         raise typer.BadParameter(f"{text[:60]!r} is not a number; write it in digits, for example 7.5")
     return float(text)

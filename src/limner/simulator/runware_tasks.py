@@ -67,7 +67,7 @@ class Offer:
 
 
 def _flat(usd: str, **more: object) -> Offer:
-    return Offer((usd,) * 4, below=True, **more)  # type: ignore[arg-type] # fields of Offer, written out below
+    return Offer((usd,) * 4, below=True, **more)  # type: ignore[arg-type]  # fields of Offer, written out below
 
 
 _MODELS = {
