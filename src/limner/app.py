@@ -184,7 +184,7 @@ class Limner:
                 for event in past:
                     last = event.seq
                     yield event
-                if job.final:
+                if job.resting:
                     yield Ended(job)
                     return
                 while True:

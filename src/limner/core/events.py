@@ -7,7 +7,18 @@ from pydantic import BaseModel, ConfigDict
 
 from limner.core.job import Job, JobState
 
-EventType = Literal["queued", "running", "accepted", "retrying", "storing", "succeeded", "failed", "canceled"]
+EventType = Literal[
+    "queued",
+    "running",
+    "accepted",
+    "retrying",
+    "storing",
+    "asked",
+    "decided",
+    "succeeded",
+    "failed",
+    "canceled",
+]
 
 
 class JobEvent(BaseModel):

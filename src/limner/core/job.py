@@ -17,6 +17,10 @@ AttemptState = Literal["submitting", "accepted", "answered", "settled", "refused
 How = Literal["direct", "resumed", "list", "webhook", "same-key", "person"]
 """How the outcome of an attempt was learnt."""
 
+Decision = Literal["pay_again", "write_off", "delivered", "accept", "cancel"]
+"""What a person may say to a job that waits: buy it again; give it up as charged; here is the picture; go on
+at the new price; do not."""
+
 FINAL: frozenset[JobState] = frozenset({"succeeded", "failed", "canceled"})
 
 
@@ -127,6 +131,33 @@ class Receipt(BaseModel):
     """From acceptance to the end."""
 
 
+class Confirmation(BaseModel):
+    """What a job waits for a person to say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Literal["unknown", "dearer", "above_ceiling"]
+    """An order may have been charged and brought nothing; the quote cannot be kept; it costs more than may
+    be bought unasked."""
+    message: str
+    choices: tuple[Decision, ...]
+    target: str | None = None
+    """`provider/model` that going on would ask."""
+    price_usd: Usd | None = None
+    """What going on would cost, None when that is not known."""
+
+
+class Waiting(BaseModel):
+    """Where a queued job stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    position: int
+    """1 for the next."""
+    expected_s: float | None
+    """Until it is begun, None when nothing is known to reckon by."""
+
+
 class Job(BaseModel):
     """The row is the truth; progress is published, not stored."""
 
@@ -144,6 +175,17 @@ class Job(BaseModel):
     images: tuple[Artifact, ...] = ()
     error: Failure | None = None
     receipt: Receipt = Receipt()
+    ceiling_usd: Usd | None = None
+    """The price of the quote that was accepted: the job never costs more."""
+    confirmation: Confirmation | None = None
+    """What the job waits for in `needs_confirmation`."""
+    waiting: Waiting | None = None
+    """Where the job stands while it is queued."""
+
+    @property
+    def resting(self) -> bool:
+        """True when nothing will happen before a person says something, or at all."""
+        return self.final or self.state == "needs_confirmation"
 
     @property
     def final(self) -> bool:

@@ -28,6 +28,7 @@ Operation = Literal["generate", "edit", "inpaint", "image-to-image", "variation"
 Tier = Literal["fast", "standard", "high", "ultra"]
 Preset = Literal["fast", "standard", "quality", "ultra"]
 Format = Literal["png", "jpeg", "webp"]
+OnUnknown = Literal["ask", "never", "auto"]
 RoutePolicy = Literal["local-first", "cheapest", "fastest", "listed"]
 
 MIME: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -101,6 +102,13 @@ class Policy(BaseModel):
     substitutes: bool = False
     """Fall back to models of another tier too."""
     max_cost_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    confirm_above_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    """What costs more waits for a person to agree before it is bought."""
+    on_unknown: OnUnknown = "ask"
+    """When an answer is lost at a vendor that cannot be asked again: wait for a person to decide, end the
+    job, or buy again by itself."""
+    auto_usd: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    """With `on_unknown` `auto`: the most that may be paid again for one job."""
     deadline_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """Seconds from acceptance; None uses the server's default."""
 
@@ -139,6 +147,10 @@ class GenerateRequest(BaseModel):
     """How many previews the caller wants to see on the way."""
     project: ProjectName = "default"
     user: Name | None = None
+    quote: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(clean_text)] | None = None
+    """A quote that is accepted: the job never costs more than it says."""
+    priority: Annotated[int, Field(ge=-9, le=9)] = 0
+    """Higher ones are begun first."""
     options: Annotated[dict[Name, JsonValue], Field(max_length=MAX_OPTIONS)] = {}
     """What only this model understands, by the names its catalog entry lists."""
     policy: Policy = Policy()
@@ -210,5 +222,7 @@ class RequestFields(TypedDict, total=False):
     partial_images: int
     project: str
     user: str | None
+    quote: str | None
+    priority: int
     options: dict[str, JsonValue]
     policy: Policy

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from limner.core.errors import LimnerError
 from limner.core.events import Ended, EventType, JobEvent, Progress
-from limner.core.job import Artifact, Attempt, Failure, JobState, cost_usd
+from limner.core.job import Artifact, Attempt, Confirmation, Failure, JobState, cost_usd
 from limner.core.quote import Note
 from limner.jobs.hub import Hub
 from limner.providers.base import Pending
@@ -93,6 +93,13 @@ class Record:
                 "receipt": receipt,
                 "cancel_requested": self.job.cancel_requested or canceled,
             }
+        )
+
+    def ask(self, confirmation: Confirmation) -> None:
+        """The job waits for a person; not yet on disk."""
+        receipt = self.job.receipt.model_copy(update={"cost_usd": cost_usd(self.tried)})
+        self.job = self.job.model_copy(
+            update={"state": "needs_confirmation", "confirmation": confirmation, "receipt": receipt}
         )
 
     def report(self, pending: Pending) -> None:

@@ -17,11 +17,13 @@ from limner.core.errors import (
     NoRoute,
     ProviderError,
     RateLimited,
+    Rejected,
     StorageError,
     TimedOut,
     Unavailable,
     Unknown,
 )
+from limner.core.job import Confirmation
 from limner.core.money import to_micros
 from limner.core.quote import Target
 from limner.imaging.sniff import InvalidImage
@@ -51,6 +53,14 @@ class Again:
     """The job was put back and may be claimed in `after_s` seconds."""
 
     after_s: float
+
+
+class Ask(LimnerError):
+    """Nothing more is done before a person has said something; `confirmation` is what they are asked."""
+
+    def __init__(self, confirmation: Confirmation) -> None:
+        super().__init__(confirmation.message)
+        self.confirmation = confirmation
 
 
 class _Undecided(LimnerError):
@@ -115,6 +125,8 @@ class Run:
             result = await self._buy()
         except Canceled:
             return await self._without_pictures("canceled", None)
+        except Ask as question:
+            return await self._asked(question.confirmation)
         except _Undecided as error:
             return await self._put_back_or_fail(error, after_s=0.0, limited=False)
         except NoRoute as error:
@@ -240,7 +252,7 @@ class Run:
         provider = means.provider(attempt.target)
         order = Order(
             provider,
-            await self._call(attempt),
+            await self._call(attempt) if ticket is None else _call(attempt),
             attempt.deadline_at,
             self._canceled,
             ticket,
@@ -274,10 +286,15 @@ class Run:
         return await self._fetched(attempt, done)
 
     async def _call(self, attempt: OpenAttempt) -> Call:
-        """The order as the provider gets it, with the pictures it works on."""
+        """The order as the provider gets it, with the pictures it works on. Where they cannot be read nothing
+        was sent, and nothing is owed."""
         wanted, blobs = attempt.target.request, self._means.blobs
-        inputs = tuple([await blobs.get(digest) for digest in wanted.inputs])
-        mask = None if wanted.mask is None else await blobs.get(wanted.mask)
+        try:
+            inputs = tuple([await blobs.get(digest) for digest in wanted.inputs])
+            mask = None if wanted.mask is None else await blobs.get(wanted.mask)
+        except LimnerError as error:
+            await self._give_up(attempt, Rejected(f"not sent: {error}"))
+            raise
         return replace(_call(attempt), inputs=inputs, mask=mask, report=self._record.report)
 
     async def _fetched(self, attempt: OpenAttempt, done: Done) -> Bought:
@@ -362,6 +379,16 @@ class Run:
         self._record.end(state, error=said, canceled=self._canceled.is_set())
         event = self._record.event(state, state, None if error is None else str(error))
         await self._steadily(lambda: self._means.store.end(self._record.job, self._epoch, [event]), "end")
+        self._record.tell_end(event)
+        return None
+
+    async def _asked(self, confirmation: Confirmation) -> Again | None:
+        """The job rests until a person decides; those who wait for it are told."""
+        self._record.ask(confirmation)
+        event = self._record.event("asked", "needs_confirmation", confirmation.message)
+        await self._steadily(
+            lambda: self._means.store.ask(self._record.job, self._epoch, [event]), "question"
+        )
         self._record.tell_end(event)
         return None
 

@@ -11,6 +11,7 @@ from limner.core.job import (
     Artifact,
     Attempt,
     AttemptState,
+    Confirmation,
     Failure,
     How,
     Job,
@@ -32,7 +33,7 @@ _TICKET = TypeAdapter(dict[str, JsonValue])
 
 JOB_COLUMNS = (
     "id", "tenant", "project", "state", "request", "fingerprint", "client_key", "priority", "created_at",
-    "started_at", "deadline_s", "notes", "passed_over", "cancel_requested",
+    "started_at", "deadline_s", "notes", "passed_over", "cancel_requested", "images", "account", "ceiling",
 )  # fmt: skip
 ATTEMPT_COLUMNS = (
     "id", "job_id", "n", "state", "provider", "account", "model", "why", "how", "target", "price_reserved",
@@ -61,6 +62,8 @@ class NewJob:
     deadline_s: float
     """From the first order."""
     priority: int = 0
+    account: str | None = None
+    """The account that is asked first, as things were when the job was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,9 @@ def job_values(new: NewJob) -> dict[str, Any]:
         "notes": dump_notes(job.receipt.notes),
         "passed_over": _PASSED.dump_json(job.receipt.passed_over).decode(),
         "cancel_requested": False,
+        "images": job.request.count,
+        "account": new.account,
+        "ceiling": None if job.ceiling_usd is None else to_micros(job.ceiling_usd),
     }
 
 
@@ -218,6 +224,10 @@ def to_job(row: Row[Any], attempts: tuple[Attempt, ...], images: tuple[Artifact,
         cancel_requested=row.cancel_requested,
         images=images,
         error=load_failure(row.error),
+        ceiling_usd=None if row.ceiling is None else from_micros(row.ceiling),
+        confirmation=(
+            None if row.confirmation is None else Confirmation.model_validate_json(row.confirmation)
+        ),
         receipt=Receipt(
             attempts=attempts,
             cost_usd=cost_usd(attempts),

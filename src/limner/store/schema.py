@@ -58,8 +58,13 @@ jobs = Table(
     Column("notes", Text, nullable=False, server_default="[]"),
     Column("passed_over", Text, nullable=False, server_default="[]"),
     Column("error", Text),
+    Column("images", Integer, nullable=False, server_default="1"),
+    Column("account", String(64)),
+    Column("ceiling", BigInteger),
+    Column("confirmation", Text),
     UniqueConstraint("tenant", "client_key", name="uq_jobs_client_key"),
 )
+Index("ix_jobs_tenant", jobs.c.tenant, jobs.c.created_at)
 Index("ix_jobs_project", jobs.c.project, jobs.c.id)
 # The claim looks at open jobs only; finished ones never slow it down.
 _open = text("state IN ('queued', 'running', 'waiting', 'storing')")
@@ -85,8 +90,17 @@ attempts = Table(
     Column("deadline_at", Double, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("error", Text),
+    Column("hook", String(64)),
+    Column("decided", Text),
     UniqueConstraint("job_id", "n", name="uq_attempts_job_n"),
 )
+# Small ones: only what is under way, lost, or waited for by a hook.
+_under_way = text("state IN ('submitting', 'accepted', 'answered')")
+_lost = text("state = 'unknown'")
+_hooked = text("hook IS NOT NULL")
+Index("ix_attempts_under_way", attempts.c.account, sqlite_where=_under_way, postgresql_where=_under_way)
+Index("ix_attempts_lost", attempts.c.id, sqlite_where=_lost, postgresql_where=_lost)
+Index("ix_attempts_hook", attempts.c.hook, unique=True, sqlite_where=_hooked, postgresql_where=_hooked)
 
 answers = Table(
     "answers",
@@ -146,7 +160,13 @@ ledger = Table(
     Column("kind", String(8), nullable=False),
     Column("micros", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
+    Column("tenant", String(200), nullable=False, server_default="local"),
+    Column("project", String(64), nullable=False, server_default="default"),
+    Column("provider", String(64), nullable=False, server_default=""),
+    Column("account", String(64), nullable=False, server_default=""),
 )
+Index("ix_ledger_tenant", ledger.c.tenant, ledger.c.at)
+Index("ix_ledger_account", ledger.c.account, ledger.c.at)
 
 
 class clock(GenericFunction[float]):  # noqa: N801 - an SQL function is written like one

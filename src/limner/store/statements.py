@@ -69,6 +69,15 @@ TAKE_OVER = (
 FENCE = update(jobs).where(jobs.c.id == JOB, jobs.c.lease_epoch == bindparam("epoch"))
 FENCE_STATE = Prepared(FENCE.values(state=bindparam("new_state")))
 FENCE_ONLY = Prepared(FENCE.values(lease_epoch=jobs.c.lease_epoch))
+ASK = Prepared(
+    FENCE.values(
+        state="needs_confirmation",
+        confirmation=bindparam("asked"),
+        notes=bindparam("new_notes"),
+        lease_owner=None,
+        lease_until=0.0,
+    )
+)
 END_JOB = Prepared(
     FENCE.values(
         state=bindparam("new_state"),
@@ -134,7 +143,13 @@ SETTLED_ANSWERS = (
 ADD_ARTIFACT = Prepared(insert(artifacts), rows.ARTIFACT_COLUMNS)
 ADD_INPUT = Prepared(insert(inputs).values(created_at=clock()), ("digest", "size_bytes"))
 ADD_EVENT = Prepared(insert(events), rows.EVENT_COLUMNS)
-ADD_LEDGER = Prepared(insert(ledger).values(at=clock()), ("job_id", "attempt_id", "kind", "micros"))
+ADD_LEDGER = Prepared(
+    insert(ledger).values(
+        at=clock(),
+        tenant=select(jobs.c.tenant).where(jobs.c.id == bindparam("of_job")).scalar_subquery(),
+    ),
+    ("job_id", "attempt_id", "kind", "micros", "project", "provider", "account"),
+)
 GET_JOB = select(jobs).where(jobs.c.id == JOB)
 ATTEMPTS = select(attempts).where(attempts.c.job_id == JOB).order_by(attempts.c.n)
 IMAGES = select(artifacts).where(artifacts.c.job_id == JOB).order_by(artifacts.c.idx)

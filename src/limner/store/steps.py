@@ -76,7 +76,16 @@ def book(connection: Connection, attempt: OpenAttempt, *entries: tuple[str, int 
         if micros:
             sql.ADD_LEDGER.run(
                 connection,
-                {"job_id": attempt.job_id, "attempt_id": attempt.id, "kind": kind, "micros": micros},
+                {
+                    "job_id": attempt.job_id,
+                    "of_job": attempt.job_id,
+                    "attempt_id": attempt.id,
+                    "kind": kind,
+                    "micros": micros,
+                    "project": attempt.target.request.project,
+                    "provider": attempt.target.provider,
+                    "account": attempt.target.account,
+                },
             )
 
 

@@ -190,6 +190,20 @@ class Store:
 
         await self._database.write(act)
 
+    async def ask(self, job: Job, epoch: int, events_: Sequence[JobEvent]) -> None:
+        """The job waits for a person; `job` is in `needs_confirmation` and holds what is asked."""
+        if job.confirmation is None:
+            raise ValueError(f"job {job.id} asks nothing")
+        asked = job.confirmation.model_dump_json()
+
+        def act(connection: Connection) -> None:
+            values = {"asked": asked, "new_notes": rows.dump_notes(job.receipt.notes)}
+            if sql.ASK.run(connection, {"job": job.id, "epoch": epoch} | values) != 1:
+                raise steps.Fenced(f"job {job.id} was claimed by another worker")
+            steps.record(connection, events_)
+
+        await self._database.write(act)
+
     async def again(self, job: Job, epoch: int, after_s: float, events_: Sequence[JobEvent]) -> None:
         """Put the job back, to be claimed in `after_s` seconds: a retry is a row, not a sleep."""
 
