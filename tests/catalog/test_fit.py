@@ -137,3 +137,90 @@ def test_steps_are_never_above_the_models_most(steps, quality):
     few = Steps(default=4, max=6, fast=2, standard=4, quality=8, ultra=99)
     for wanted in (GenerateRequest(prompt="x", steps=steps, quality=quality), request(quality=quality)):
         assert fit(wanted, model(steps=few)).request.steps <= 6
+
+
+DIGEST = "0" * 64
+
+
+def notes(wanted, **of_model):
+    fitted = fit(request(**wanted), model(**of_model))
+    assert isinstance(fitted, Fitted)
+    return [(note.field, note.message) for note in fitted.notes], fitted.request
+
+
+def test_steps_below_the_models_fewest_are_raised_with_a_note():
+    told, sent = notes({"steps": 2}, steps=Steps(default=20, min=10))
+    assert (told, sent.steps) == ([("steps", "2 raised to 10")], 10)
+
+
+def test_guidance_above_the_models_most_is_lowered_with_a_note():
+    told, sent = notes({"guidance_scale": 12.5}, max_guidance=10.0)
+    assert (told, sent.guidance_scale) == ([("guidance_scale", "12.5 lowered to 10")], 10.0)
+    assert notes({"guidance_scale": 10.0}, max_guidance=10.0)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "sent", "said"),
+    [
+        (99, 1, 99, []),
+        (98, 2, 98, []),
+        (99, 2, 0, [("seed", "99 is above 99; 0 is used")]),
+        (100, 1, 0, [("seed", "100 is above 99; 0 is used")]),
+        (250, 1, 50, [("seed", "250 is above 99; 50 is used")]),
+    ],
+)
+def test_a_seed_above_the_models_most_is_brought_into_its_range_with_a_note(seed, count, sent, said):
+    told, fitted = notes({"seed": seed, "count": count}, max_seed=99)
+    assert (told, fitted.seed) == (said, sent)
+    assert fitted.seed + count - 1 <= 99
+
+
+@given(st.integers(0, 2**63 - 10), st.integers(1, 4), st.sampled_from([99, 2**31 - 1, 4294967295, None]))
+def test_every_seed_of_an_order_is_one_the_model_takes(seed, count, highest):
+    fitted = fit(request(seed=seed, count=count), model(max_seed=highest))
+    assert fitted.request.seed >= 0
+    assert highest is None or fitted.request.seed + count - 1 <= highest
+
+
+def test_a_drawn_seed_is_used_and_not_told():
+    fitted = fit(request(seed=None), model(), seed=5)
+    assert (fitted.request.seed, fitted.notes) == (5, ())
+    assert fit(request(seed=None), model(takes_seed=False), seed=5).request.seed is None
+
+
+def test_a_bent_and_an_enlarged_size_are_told():
+    bends = Sizes(default=(64, 64), max_side=1024, nearest=True, drawn_pixels=256 * 256)
+    told, sent = notes({"width": 1025, "height": 513}, sizes=bends)
+    assert sent.size == (1024, 512)
+    assert told == [
+        ("size", "1025x513 is not drawn; 1024x512 is the nearest"),
+        ("size", "drawn with 65,536 pixels and enlarged to 524,288"),
+    ]
+
+
+def test_a_prompt_longer_than_a_model_reads_is_told():
+    told, _ = notes({"prompt": "a red fox in the snow"}, max_words=3)
+    assert told == [("prompt", "only its first 3 words are read")]
+    assert notes({"prompt": "a red fox"}, max_words=3)[0] == []
+
+
+def test_more_pictures_than_a_model_takes_are_a_misfit():
+    found = fit(request(operation="edit", inputs=(DIGEST,) * 2), model(operations={"edit"}, max_inputs=1))
+    assert found == Misfit("inputs", "takes at most 1 input pictures")
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "said"),
+    [
+        ("generate", {"strength": 0.5, "scale": 2.0}, ["strength", "scale"]),
+        ("image-to-image", {"strength": 0.5}, []),
+        ("inpaint", {"strength": 0.5, "mask": DIGEST}, []),
+        ("edit", {"scale": 2.0}, ["scale"]),
+        ("upscale", {"scale": 2.0}, []),
+        ("upscale", {"strength": 0.5}, ["strength"]),
+    ],
+)
+def test_what_an_operation_has_no_use_for_is_told(operation, given, said):
+    inputs = () if operation == "generate" else (DIGEST,)
+    told, _ = notes({"operation": operation, "inputs": inputs} | given, operations={operation})
+    assert told == [(field, f"ignored: {operation} has none") for field in said]

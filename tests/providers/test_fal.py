@@ -1,5 +1,6 @@
 """fal against its stand-in."""
 
+import asyncio
 import io
 import json
 from base64 import b64decode
@@ -8,6 +9,8 @@ from decimal import Decimal
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from limner.catalog.load import parse, shipped_tables
@@ -22,7 +25,7 @@ from limner.core.errors import (
     Unauthorized,
     Unavailable,
 )
-from limner.providers.base import Health, Pending, Recovery, Usage
+from limner.providers.base import Done, Health, Pending, Recovery, Usage
 from limner.providers.fal import Fal
 from limner.simulator import fal as vendor
 from limner.simulator.app import Simulator
@@ -330,3 +333,44 @@ def test_a_lost_order_of_fal_cannot_be_found():
 )
 def test_the_type_decides_what_an_error_is(status, text, error):
     assert type(Fal.classify(status, {}, text)) is (type(None) if error is None else error)
+
+
+async def test_an_order_says_where_to_call_when_it_is_done(sim, fal):
+    await fal.submit(replace(order(), webhook="https://127.0.0.1:9/v1/hooks/fal/abc1?a&b"))
+    await fal.submit(order())
+    asked = [one.query for one in sim.requests("fal") if one.method == "POST"]
+    assert asked == [{"fal_webhook": "https://127.0.0.1:9/v1/hooks/fal/abc1?a&b"}, {}]
+
+
+async def test_a_call_tells_the_ticket_of_a_lost_order(sim, fal):
+    wanted = order()
+    await fal.submit(wanted)
+    (job,) = sim.vendors["fal"].orders
+    ticket = Fal.told(wanted.model, b'{"request_id": "%s", "status": "OK"}' % job.encode())
+    assert isinstance(await fal.poll(ticket), Pending | Done)
+    assert Fal.told(wanted.model, b'{"request_id": "../../etc"}') is None
+    assert Fal.told(wanted.model, b"[]") is None
+
+
+@pytest.mark.parametrize("fault", [None, "job_fails"])
+async def test_the_vendor_calls_until_it_is_heard(sim, fal, fault):
+    heard = []
+
+    async def hook(request):
+        heard.append(await request.json())
+        return web.Response(status=500 if len(heard) == 1 else 204)
+
+    app = web.Application()
+    app.router.add_post("/hook", hook)
+    if fault:
+        sim.fault(fault)
+    async with TestServer(app) as server:
+        await fal.submit(replace(order(), webhook=str(server.make_url("/hook"))))
+        for _ in range(1000):
+            if len(heard) == 2:
+                break
+            await asyncio.sleep(0.01)
+    first, second = heard
+    assert first == second
+    assert first["status"] == ("ERROR" if fault else "OK")
+    assert len(first["payload"].get("images", ())) == (0 if fault else 1)

@@ -19,6 +19,7 @@ from limner.core.errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    Unknown,
 )
 from limner.providers.base import Done, Health, Pending, Recovery
 from limner.providers.leonardo import Leonardo
@@ -240,7 +241,16 @@ async def test_two_orders_that_look_alike_are_not_told_apart_and_an_older_one_is
     await leonardo.submit(wanted)
     assert await leonardo.find(replace(wanted, at=time.time() + 60)) is None
     await leonardo.submit(wanted)
-    assert await leonardo.find(wanted) is None
+    with pytest.raises(Unknown, match="2 orders in the vendor's list look like this one"):
+        await leonardo.find(wanted)
+
+
+async def test_a_list_that_does_not_reach_back_to_the_order_says_nothing(leonardo):
+    wanted = order(seed=7)
+    for seed in range(100):
+        await leonardo.submit(kino(seed=100 + seed))
+    with pytest.raises(Unknown, match="does not reach back"):
+        await leonardo.find(replace(wanted, at=wanted.at - 60))
 
 
 async def test_an_order_on_a_later_page_of_the_list_is_found(leonardo):

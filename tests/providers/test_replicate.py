@@ -23,6 +23,7 @@ from limner.core.errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    Unknown,
 )
 from limner.core.money import to_micros
 from limner.providers.base import Health, Pending, Recovery
@@ -221,7 +222,7 @@ async def test_any_model_may_be_named_and_given_its_own_fields(sim):
 
 async def test_an_official_model_that_the_catalog_does_not_know_is_called_by_its_name(sim):
     name = "ideogram-ai/ideogram-v3-quality"
-    await made(sim, replace(order(model=f"replicate/{name}"), model=name))
+    await made(sim, replace(order(model="replicate-any"), model=name))
     assert posts(sim)[0].body == {"version": name, "input": {"prompt": "a red fox"}}
 
 
@@ -287,7 +288,17 @@ async def test_of_several_orders_alike_none_is_taken_for_ours(sim):
     async with at(sim, Replicate) as replicate:
         await replicate.submit(wanted)
         await replicate.submit(wanted)
-        assert await replicate.find(wanted) is None
+        with pytest.raises(Unknown, match="2 orders in the vendor's list look like this one"):
+            await replicate.find(wanted)
+
+
+async def test_a_list_that_does_not_reach_back_to_the_order_says_nothing(sim, monkeypatch):
+    monkeypatch.setattr("limner.providers.replicate_inputs._PAGES", 1)
+    async with at(sim, Replicate) as replicate:
+        for seed in range(110):
+            await replicate.submit(order(f"a fox {WAITS}", seed=seed))
+        with pytest.raises(Unknown, match="does not reach back"):
+            await replicate.find(order(seed=1000))
 
 
 async def test_an_edit_is_found_without_its_pictures(sim):
@@ -532,7 +543,7 @@ async def test_webhooks_are_signed_and_only_the_wanted_events_are_sent(sim):
     assert first["webhook-id"] == second["webhook-id"]
     assert json.loads(raw)["id"] == answer["id"]
     sent = float(first["webhook-timestamp"])
-    assert Replicate.signed(first, raw, SECRET, sent + 1)
+    assert Replicate.verify(first, raw, SECRET, sent + 1)
 
 
 @pytest.mark.parametrize(
@@ -552,6 +563,26 @@ async def test_webhooks_are_signed_and_only_the_wanted_events_are_sent(sim):
 )
 def test_a_webhook_is_believed_only_with_its_signature_and_when_fresh(change, body, late_s, good):
     headers = {"webhook-id": "m", "webhook-timestamp": "1000", "webhook-signature": sign("m", "1000", b"{}")}
-    assert Replicate.signed(headers | change, body, SECRET, 1000 + late_s) is good
+    assert Replicate.verify(headers | change, body, SECRET, 1000 + late_s) is good
     headers["webhook-signature"] = "v1,AAAA " + headers["webhook-signature"]
-    assert Replicate.signed(headers | change, body, SECRET, 1000 + late_s) is good
+    assert Replicate.verify(headers | change, body, SECRET, 1000 + late_s) is good
+
+
+async def test_an_order_says_where_to_call_when_it_is_done(sim):
+    async with at(sim, Replicate) as replicate:
+        await replicate.submit(replace(order(), webhook="https://127.0.0.1:9/v1/hooks/replicate/abc1"))
+        await replicate.submit(order())
+    called, silent = posts(sim)
+    assert called.body["webhook"] == "https://127.0.0.1:9/v1/hooks/replicate/abc1"
+    assert called.body["webhook_events_filter"] == ["completed"]
+    assert "webhook" not in silent.body
+
+
+def test_a_call_tells_the_id_of_a_lost_order_and_nonsense_tells_none():
+    assert Replicate.told("m", b'{"id": "p1", "status": "succeeded"}') == {"id": "p1"}
+    assert Replicate.told("m", b'{"status": "succeeded"}') is None
+    assert Replicate.told("m", b"\xff") is None
+
+
+def test_a_secret_that_is_none_proves_nothing():
+    assert Replicate.verify({"webhook-timestamp": "1000"}, b"{}", "whsec_not-base64", 1000) is False

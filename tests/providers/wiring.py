@@ -14,16 +14,27 @@ DIGEST = "0" * 64
 
 
 @asynccontextmanager
-async def at(sim, kind: type[Provider], key: str | None = None, timeout_s: float = 10.0) -> AsyncIterator[Provider]:
+async def at(
+    sim, kind: type[Provider], key: str | None = None, timeout_s: float = 10.0
+) -> AsyncIterator[Provider]:
     """The provider, talking to its stand-in with the good key or another."""
     async with session() as http:
         headers = kind.auth(sim.key(kind.name) if key is None else key)
         yield kind(
-            Wire(http, sim.base(kind.name), headers, classify=kind.classify, timeout_s=timeout_s, hosts=kind.hosts)
+            Wire(
+                http,
+                sim.base(kind.name),
+                headers,
+                classify=kind.classify,
+                timeout_s=timeout_s,
+                hosts=kind.hosts,
+            )
         )
 
 
-def call(provider: str, prompt="a red fox", *, key="job-1", inputs=(), mask=None, report=unheard, **fields) -> Call:
+def call(
+    provider: str, prompt="a red fox", *, key="job-1", inputs=(), mask=None, report=unheard, **fields
+) -> Call:
     """An order as it would be sent to the first current model of the provider that does the operation, or
     to `model`."""
     if inputs:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.router.breaker import Breaker
+from limner.router.breaker import Breaker, Circuit
 
 
 def failed(times, breaker=None):
@@ -63,3 +63,15 @@ def test_whatever_happens_it_is_open_only_after_enough_failures_and_always_reope
             )
         )
         assert breaker.admits(now + 20)
+
+
+def test_the_record_of_a_breaker_is_what_clients_read():
+    breaker = Breaker(threshold=2, window_s=600.0)
+    assert breaker.record(10.0, wall=1000.0) == Circuit("CLOSED", 0, None, True, 2, 600_000, None)
+    breaker = breaker.failed(10.0)
+    assert breaker.record(15.0, wall=1005.0) == Circuit("CLOSED", 1, 1000.0, True, 2, 600_000, None)
+    breaker = breaker.failed(20.0)
+    assert breaker.record(30.0, wall=1020.0) == Circuit("OPEN", 2, 1010.0, False, 2, 600_000, 590_000)
+    assert breaker.record(620.0, wall=1610.0).state == "HALF_OPEN"
+    assert breaker.record(620.0, wall=1610.0).recovery_in_ms is None
+    assert breaker.succeeded().record(621.0, wall=1611.0).failure_count == 0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from limner.catalog.model import Sizes
 from limner.core.errors import InvalidRequest, NoRoute, OverBudget
-from limner.core.quote import PassedOver, Route
+from limner.core.quote import Agreed, PassedOver, Route
 from limner.core.request import GenerateRequest, Policy
 from limner.router.account import Account
 from limner.router.plan import plan
@@ -193,3 +193,66 @@ def test_a_plan_is_total_deterministic_and_never_above_the_ceiling(wanted, model
         assert not (wanted.policy.strict and target.notes)
         account = [one for one in here if (one.provider, one.name) == (target.provider, target.account)]
         assert any(one.obstacle is None for one in account)
+
+
+def agreed(provider, account=None, **changes):
+    return Agreed(
+        **{
+            "provider": provider,
+            "account": account or provider,
+            "model": f"{provider}-model",
+            "ref": f"{provider}/one",
+            "price_usd": Decimal("0.04"),
+            "notes": "",
+        }
+        | changes
+    )
+
+
+def first_of(promised, ceiling_usd=None, these=ALL, at=None, **policy):
+    route = plan(
+        request(policy=Policy(**policy)), these, at or accounts(), agreed=promised, ceiling_usd=ceiling_usd
+    )
+    return (route.targets[0].provider, route.targets[0].account)
+
+
+def test_what_was_quoted_comes_first_where_it_can_be_used():
+    assert first_of(agreed("easel")) == ("easel", "easel")
+    assert first_of(agreed("easel", model="gone")) == ("local", "local")
+    assert first_of(agreed("easel", ref="easel/two")) == ("local", "local")
+    assert first_of(agreed("easel"), at=accounts(easel="rests")) == ("local", "local")
+
+
+def test_the_quoted_model_at_another_account_comes_before_other_models():
+    at = [Account("easel", "easel-2"), *accounts("local")]
+    assert first_of(agreed("easel", account="easel-1"), at=at) == ("easel", "easel-2")
+    at = [Account("easel", "easel-1"), Account("easel", "easel-2")]
+    assert first_of(agreed("easel", account="easel-2"), at=at) == ("easel", "easel-2")
+
+
+def test_nothing_above_the_ceiling_is_asked_and_the_lower_limit_counts():
+    assert first_of(agreed("easel"), Decimal("0.02")) == ("local", "local")
+    with pytest.raises(OverBudget, match=r"easel/easel-model: costs \$0.04, above \$0.03"):
+        first_of(None, Decimal("0.03"), [EASEL])
+    with pytest.raises(OverBudget, match=r"above \$0.02"):
+        first_of(None, Decimal("0.03"), [EASEL], max_cost_usd=Decimal("0.02"))
+    with pytest.raises(OverBudget, match="its price is unknown"):
+        first_of(None, Decimal("0.03"), [FRESCO])
+
+
+def test_a_fallback_may_cost_what_the_quote_allows():
+    cheaper = model("easel", "0.01")
+    dearer = model("mural", "0.03")
+    route = plan(
+        request(),
+        [cheaper, dearer],
+        accounts("easel", "mural"),
+        agreed=agreed("easel"),
+        ceiling_usd=Decimal("0.04"),
+    )
+    assert [target.provider for target in route.targets] == ["easel", "mural"]
+
+
+def test_each_target_carries_how_its_price_came_about():
+    (target,) = plan(request(count=2), [EASEL], accounts("easel")).targets
+    assert (target.priced.total_usd, target.priced.source) == (target.price_usd, "a test")

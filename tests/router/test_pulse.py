@@ -55,3 +55,27 @@ def test_orders_under_way_are_the_accounts_load():
     with pulse.ordering("easel", 0.0), pulse.ordering("easel", 0.0), pulse.ordering("mural", 0.0):
         assert (pulse.load("easel"), pulse.load("mural"), pulse.load("fresco")) == (2, 1, 0)
     assert pulse.load("easel") == 0
+
+
+def test_latency_follows_what_was_seen_newer_orders_counting_more():
+    pulse = Pulse(2, 10.0)
+    assert pulse.latency_s("easel") is None
+    pulse.succeeded("easel", 10.0)
+    assert pulse.latency_s("easel") == 10.0
+    pulse.succeeded("easel", 20.0)
+    assert pulse.latency_s("easel") == 12.0
+    pulse.succeeded("easel")
+    assert pulse.latency_s("easel") == 12.0
+
+
+def test_a_change_of_what_is_known_is_counted():
+    pulse = Pulse(1, 10.0)
+    pulse.failed("easel", Rejected("no"), 0.0)
+    pulse.succeeded("easel", 1.0)
+    assert pulse.changes("easel") == 0
+    pulse.failed("easel", Unavailable("503"), 0.0)
+    assert pulse.changes("easel") == 1
+    assert pulse.circuit("easel", 0.0, 100.0).state == "OPEN"
+    pulse.succeeded("easel", 1.0)
+    assert pulse.changes("easel") == 2
+    assert pulse.circuit("easel", 0.0, 100.0).state == "CLOSED"

@@ -5,11 +5,12 @@ import ipaddress
 import socket
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin
 
 import aiohttp
 import pybase64
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from limner.core.errors import Lost, Malformed, Unavailable
 
@@ -17,6 +18,8 @@ MAX_BYTES = 64 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, connect=10.0)
 _REDIRECTS = 3
 _TYPES = ("image/", "application/octet-stream", "binary/octet-stream")
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""What IPv6-only networks reach IPv4 hosts by: the last 32 bits are the address (RFC 6052)."""
 _own: ContextVar[bool] = ContextVar("own", default=False)
 """The host that is being asked is the account's own, and may be private."""
 
@@ -60,27 +63,25 @@ class Fetcher:
             found = await self._get(url, own_host)
             if isinstance(found, bytes):
                 return found
-            url = urljoin(url, found)
+            url = _joined(url, found)
         raise Malformed(f"the picture's address leads on more than {_REDIRECTS} times")
 
     async def _get(self, url: str, own_host: str | None) -> bytes | str:
         """The bytes, or where a redirect leads."""
-        host = _checked(url, own_host)
+        address, host = _checked(url, own_host)
         try:
             async with self._session(host, own_host).get(
-                url, allow_redirects=False, timeout=_TIMEOUT, headers={"Accept": "image/*"}
+                address, allow_redirects=False, timeout=_TIMEOUT, headers={"Accept": "image/*"}
             ) as answer:
                 return await self._read(answer, host)
-        except _Private as error:
-            raise Malformed(str(error)) from error
+        except ValueError as error:  # also aiohttp's own for addresses, which no later try makes better
+            raise Malformed(f"the picture's address cannot be read: {error}") from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             if isinstance(error.__cause__, _Private):
                 raise Malformed(str(error.__cause__)) from error
             raise Unavailable(
                 f"the picture at {host} cannot be fetched now: {type(error).__name__}"
             ) from error
-        except ValueError as error:
-            raise Malformed(f"the picture's address cannot be read: {error}") from error
 
     def _session(self, host: str, own_host: str | None) -> aiohttp.ClientSession:
         if self._http is None:
@@ -132,7 +133,7 @@ class _PublicOnly(AbstractResolver):
         self, host: str, family: int, _kind: int, proto: int, _name: str, place: tuple[Any, ...]
     ) -> ResolveResult:
         address = str(place[0])
-        if not _own.get() and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        if not _own.get() and not _public(ipaddress.ip_address(address.partition("%")[0])):
             raise _Private(f"the picture's host {host} leads to the private address {address}; not asked")
         return ResolveResult(
             hostname=host, host=address, port=int(place[1]), family=family, proto=proto, flags=0
@@ -142,24 +143,47 @@ class _PublicOnly(AbstractResolver):
         """Nothing is held."""
 
 
-def _checked(url: str, own_host: str | None) -> str:
-    """The host to ask. Raises `Malformed`."""
+def _joined(url: str, location: str) -> str:
     try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
+        return urljoin(url, location)
+    except ValueError as error:
+        raise Malformed(f"the picture's address leads on to {location[:80]!r}, which is none") from error
+
+
+def _checked(url: str, own_host: str | None) -> tuple[URL, str]:
+    """The address as it will be asked, and its host. Raises `Malformed`.
+
+    It is read as the HTTP client reads it: full-width digits, for one, are digits there, and a host that
+    two readers see differently is how a private address slips through.
+    """
+    try:
+        address = URL(url)
     except ValueError as error:
         raise Malformed(f"the picture's address cannot be read: {error}") from error
-    if parts.scheme not in ("http", "https") or not host:
+    host = address.raw_host
+    if address.scheme not in ("http", "https") or not host:
         raise Malformed(f"the picture's address {url[:80]!r} is neither http nor https")
-    if parts.username or parts.password:
+    if address.raw_user or address.raw_password:
         raise Malformed(f"the picture's address at {host} holds a password; not asked")
     try:
-        address = ipaddress.ip_address(host)
+        place = ipaddress.ip_address(host)
     except ValueError:
-        return host
-    if host != own_host and not address.is_global:
+        return address, host
+    if host != own_host and not _public(place):
         raise Malformed(f"the picture's address {host} is private; not asked")
-    return host
+    return address, host
+
+
+def _public(place: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """True for a host of the Internet; an IPv4 address inside an IPv6 one is judged as what it is."""
+    if isinstance(place, ipaddress.IPv4Address):
+        return place.is_global and not place.is_multicast
+    inside = place.ipv4_mapped or place.sixtofour
+    if place in _TRANSLATED:
+        inside = ipaddress.IPv4Address(int(place) & 0xFFFFFFFF)
+    if inside is not None:
+        return _public(inside)
+    return place.is_global and not (place.is_multicast or place.is_site_local or place.is_reserved)
 
 
 def _inline(url: str, limit: int) -> bytes:

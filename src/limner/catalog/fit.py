@@ -158,8 +158,12 @@ def _named_otherwise(request: GenerateRequest, model: Model) -> list[Note]:
 
 
 def _number_notes(request: GenerateRequest, model: Model) -> list[Note]:
-    """Steps, guidance, seed and strength that are bent or ignored."""
+    """Steps, guidance, seed, strength and scale that are bent or ignored."""
     notes = []
+    if request.strength is not None and request.operation in ("generate", "upscale"):
+        notes.append(Note(field="strength", message=f"ignored: {request.operation} has none"))
+    if request.scale is not None and request.operation != "upscale":
+        notes.append(Note(field="scale", message=f"ignored: {request.operation} has none"))
     if model.steps is None and request.steps is not None:
         notes.append(Note(field="steps", message="ignored: the model takes none"))
     elif model.steps and request.steps and request.steps > model.steps.max:

@@ -1,6 +1,7 @@
 """Read the catalog: one TOML file per provider, shipped here, beside a plugin, or in the user's folder."""
 
 import logging
+import sys
 import time
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from limner.catalog import options
 from limner.catalog.model import Model, ProviderEntry
 from limner.core.errors import SetupError
 
@@ -104,8 +106,12 @@ def shipped_tables() -> dict[str, Traversable]:
 
 def beside(module: str, provider: str) -> Traversable | None:
     """The catalog file of a plugin: `<provider>.toml` beside the module that defines the provider."""
-    package, _, _ = module.rpartition(".")
-    table = files(package or module).joinpath(f"{provider}.toml")
+    package = module.rpartition(".")[0]
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not (package or file):
+        return None  # typed at a prompt: there is nothing beside it
+    folder: Traversable = files(package) if package else Path(str(file)).parent
+    table = folder.joinpath(f"{provider}.toml")
     return table if table.is_file() else None
 
 
@@ -158,12 +164,15 @@ def _listing(provider: str, document: Table, override: Path | None) -> Listing:
         for model in document.get("models", ()):
             place = f"{place.partition(',')[0]}, model {str(model.get('id'))[:80]!r}"
             models.append(Model.model_validate(model | {"provider": provider}))
+            options.check(models[-1])
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SetupError(f"{place}: {where}: {first['msg']}") from error
     except (AttributeError, TypeError) as error:
         raise SetupError(f"{place}: models must be [[models]] tables") from error
+    except ValueError as error:
+        raise SetupError(f"{place}: {error}") from error
     _check_successors(place, models)
     return Listing(provider, entry, tuple(models))
 
@@ -205,14 +214,14 @@ def _overrides(folder: Path | None) -> list[Path]:
 
 
 def _stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
-    """What tells that a file of the folder was changed, added or removed."""
+    """What tells that a file of the folder was changed, added or removed: also those that the tables name."""
     found = []
-    for path in _overrides(folder):
+    for path in [] if folder is None else sorted(folder.rglob("*")):
         try:
             status = path.stat()
-        except FileNotFoundError:
-            continue
-        found.append((path.name, status.st_mtime_ns, status.st_size))
+        except OSError:
+            continue  # just removed, or none of ours to look at
+        found.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(found)
 
 

@@ -145,7 +145,9 @@ class Model(BaseModel):
         """True when the caller's `name` means this model."""
         if self.open and name.startswith(f"{self.provider}/"):
             return True
-        return name in (self.id, self.ref, f"{self.provider}/{self.id}", *self.aliases, *self.stands_in_for)
+        own = (self.id, self.ref) if self.ref else (self.id,)
+        here = [f"{self.provider}/{one}" for one in own]
+        return name in (*own, *here, *self.aliases, *self.stands_in_for)
 
 
 class ProviderEntry(BaseModel):

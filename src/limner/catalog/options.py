@@ -32,6 +32,18 @@ def wrong(options: Mapping[str, JsonValue], model: Model) -> tuple[str, str] | N
     return None
 
 
+def check(model: Model) -> None:
+    """Raises ValueError naming the option whose schema is none, or whose own default it refuses."""
+    for name, one in model.options.items():
+        try:
+            fault = wrong({name: one["default"]}, model) if "default" in one else None
+            _validator(orjson.dumps(one))
+        except ValueError as error:
+            raise ValueError(f"options.{name}: is no JSON schema: {str(error).splitlines()[0]}") from error
+        if fault is not None:
+            raise ValueError(f"options.{name}: default: {fault[1]}")
+
+
 def sent(options: Mapping[str, JsonValue], quality: Preset | None, model: Model) -> Options:
     """What the model gets: its defaults, then what the preset sets, then what the caller chose."""
     defaults = {name: one["default"] for name, one in model.options.items() if "default" in one}

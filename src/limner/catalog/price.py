@@ -3,29 +3,29 @@
 from decimal import ROUND_CEILING, Decimal
 
 from limner.catalog.model import Model, Price, PriceRow
+from limner.core.quote import Priced, PricePart, PriceUnit
 from limner.core.request import GenerateRequest
 
 _MILLION = Decimal(1_000_000)
+_Term = tuple[str, PriceUnit, Decimal, Decimal]
+"""What is paid for, its unit, dollars for one, and how many."""
 
 
 def estimate_usd(request: GenerateRequest, model: Model) -> Decimal | None:
     """Dollars for all pictures of a fitted request; None when price or amount are not known."""
-    price = model.price
-    if price is None:
+    terms = _terms(request, model)
+    return None if terms is None else sum((usd * amount for _, _, usd, amount in terms), Decimal(0))
+
+
+def explain(request: GenerateRequest, model: Model) -> Priced | None:
+    """How `estimate_usd` came to its figure, part by part; None when there is none."""
+    terms = _terms(request, model)
+    if terms is None or model.price is None:
         return None
-    usd = _row(price, request) * _effort(price, request)
-    match price.unit:
-        case "image":
-            return usd * request.count + _besides(price, request)
-        case "token":
-            return usd * request.count + _besides(price, request) + _words(price, request)
-        case "megapixel":
-            return None if request.size is None else usd * _megapixels(price, request) * request.count
-        case "second":
-            seconds = estimate_s(request, model)
-            return Decimal(0) if not usd else None if seconds is None else usd * Decimal(str(seconds))
-        case "call":
-            return usd
+    parts = tuple(
+        PricePart(what=what, unit=unit, usd=usd, amount=amount) for what, unit, usd, amount in terms
+    )
+    return Priced(parts=parts, source=model.price.source, read_on=model.price.read_on)
 
 
 def settled_usd(
@@ -61,15 +61,46 @@ def megapixels(request: GenerateRequest) -> Decimal:
     return Decimal(width * height) / _MILLION
 
 
-def _besides(price: Price, request: GenerateRequest) -> Decimal:
+def _terms(request: GenerateRequest, model: Model) -> list[_Term] | None:
+    """What the price is the sum of; None when price or amount are not known."""
+    price = model.price
+    if price is None:
+        return None
+    usd = _row(price, request) * _effort(price, request)
+    pictures = Decimal(request.count)
+    match price.unit:
+        case "image":
+            return [("pictures", "image", usd, pictures), *_besides(price, request)]
+        case "token":
+            return [("pictures", "image", usd, pictures), *_besides(price, request), *_words(price, request)]
+        case "megapixel" if request.size is not None:
+            drawn = _megapixels(price, request) * pictures
+            return [("megapixels", "megapixel", usd, drawn), *_besides(price, request)]
+        case "megapixel":
+            return None
+        case "second":
+            seconds = estimate_s(request, model)
+            if usd and seconds is None:
+                return None
+            return [("seconds", "second", usd, Decimal(str(seconds or 0))), *_besides(price, request)]
+        case "call":
+            return [("order", "call", usd, Decimal(1)), *_besides(price, request)]
+
+
+def _besides(price: Price, request: GenerateRequest) -> list[_Term]:
     """Previews and input pictures."""
-    return price.preview_usd * request.partial_images + price.input_usd * len(request.inputs)
+    terms: list[_Term] = [
+        ("previews", "image", price.preview_usd, Decimal(request.partial_images)),
+        ("input pictures", "image", price.input_usd, Decimal(len(request.inputs))),
+    ]
+    return [term for term in terms if term[2] * term[3]]
 
 
-def _words(price: Price, request: GenerateRequest) -> Decimal:
+def _words(price: Price, request: GenerateRequest) -> list[_Term]:
     """The prompt's tokens, one for every character: more than any script needs, so that the bill is never
     above the quote."""
-    return price.tokens.get("text_in", Decimal(0)) * len(request.prompt) / _MILLION
+    usd = price.tokens.get("text_in", Decimal(0)) / _MILLION
+    return [("prompt tokens", "token", usd, Decimal(len(request.prompt)))] if usd else []
 
 
 def _row(price: Price, request: GenerateRequest) -> Decimal:

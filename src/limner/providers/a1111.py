@@ -1,17 +1,17 @@
 """AUTOMATIC1111's web UI and its kin (Forge, SD.Next): one blocking call, the pictures in its answer."""
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from pydantic import BaseModel, JsonValue, RootModel, ValidationError
+from pydantic import BaseModel, RootModel
 
 from limner.core.errors import Malformed, ProviderError, Rejected, Unavailable
-from limner.providers.base import Call, Done, Health, Outcome, Provider, Recovery
+from limner.providers.answers import SHOWN, Encoded, readable
+from limner.providers.base import Call, Done, Outcome, Provider, Recovery
+from limner.providers.orders import Fields, base64, given
 from limner.wire import by_status
 
-M = TypeVar("M", bound=BaseModel)
-_SHOWN = 200
 _API = "sdapi/v1/"
 _OUR_FAULTS = ("HTTPException", "AssertionError", "ValueError")  # other exceptions may pass
 
@@ -31,7 +31,7 @@ _Checkpoints = RootModel[tuple[_Checkpoint, ...]]
 
 
 class _Drawn(BaseModel):
-    images: tuple[str, ...]
+    images: tuple[Encoded, ...]
     info: str = ""
 
 
@@ -44,7 +44,7 @@ class _Info(BaseModel):
 
 
 class _Enlarged(BaseModel):
-    image: str
+    image: Encoded
 
 
 class _Field(BaseModel):
@@ -71,31 +71,33 @@ class A1111(Provider):
     name = "a1111"
     base_url = "http://127.0.0.1:7860/"
     recovery = Recovery.BLIND
+    concurrency = 1  # one after the other: what waits, waits in our line
     url_env = ("A1111_URL",)
     needs_key = False
     self_hosted = True
     timeout_s: ClassVar[float] = 1800.0
+    probe_path = f"{_API}memory"  # which answers while the server draws
 
-    @staticmethod
-    def auth(key: str) -> dict[str, str]:
+    @classmethod
+    def auth(cls, key: str) -> dict[str, str]:
         """`user:password` as its own basic authentication; another key is a bearer token for a proxy."""
         if ":" in key:
             return {"Authorization": f"Basic {b64encode(key.encode()).decode()}"}
-        return Provider.auth(key)
+        return super().auth(key)
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """A full GPU passes; a missing path means that the server was started without its API."""
-        said = _readable(body, _Said)
+        said = readable(body, _Said) or _Said()
         match status:
             case 404 if said.detail in ("", "Not Found"):
                 return Rejected("404: no API there; start the server with --api")
             case 400 | 404 | 422:
-                return Rejected(f"{status}: {said}"[:_SHOWN])
+                return Rejected(f"{status}: {said}"[:SHOWN])
             case 500 if said.error.endswith("OutOfMemoryError"):
                 return Unavailable("out of GPU memory")
             case 500 if said.detail or said.error in _OUR_FAULTS:
-                return Rejected(f"500: {said}"[:_SHOWN])
+                return Rejected(f"500: {said}"[:SHOWN])
             case _:
                 return by_status(status, headers, str(said).encode() or body)
 
@@ -107,15 +109,10 @@ class A1111(Provider):
         fields = _fields(call, checkpoint) | _image_fields(call)
         path = "img2img" if call.inputs else "txt2img"
         drawn = await self.wire.post(_API + path, into=_Drawn, json=fields)
-        info = _readable(drawn.info, _Info)
+        info = readable(drawn.info, _Info) or _Info()
         if checkpoint and checkpoint.hash and info.sd_model_hash not in (None, "", checkpoint.hash):
             raise Rejected(f"the server drew with another checkpoint than {checkpoint.title}")
         return _done(drawn, info, call.request.count)
-
-    async def probe(self) -> Health:
-        """Is the server up, with its API? It answers while it draws."""
-        await self.wire.get(f"{_API}memory", into=_Said)
-        return Health(ok=True)
 
     async def _checkpoint(self, name: str) -> _Checkpoint:
         """The server's checkpoint of that name: an unknown one would be ignored without a word."""
@@ -124,21 +121,21 @@ class A1111(Provider):
             if name in (one.title, one.model_name, one.title.rpartition(" [")[0]):
                 return one
         names = ", ".join(one.model_name or one.title for one in known)
-        raise Rejected(f"the server has no checkpoint {name[:80]!r}; it has: {names}"[: 2 * _SHOWN])
+        raise Rejected(f"the server has no checkpoint {name[:80]!r}; it has: {names}"[: 2 * SHOWN])
 
     async def _enlarge(self, call: Call) -> Done:
-        fields: JsonValue = {
-            "image": b64encode(call.inputs[0]).decode(),
+        fields: Fields = {
+            "image": base64(call.inputs[0]),
             "upscaling_resize": call.request.scale or 2.0,
             "upscaler_1": call.request.options.get("upscaler"),
         }
         enlarged = await self.wire.post(f"{_API}extra-single-image", into=_Enlarged, json=fields)
-        return Done((_bytes(enlarged.image),))
+        return Done((enlarged.image,))
 
 
-def _fields(call: Call, checkpoint: _Checkpoint | None) -> dict[str, JsonValue]:
+def _fields(call: Call, checkpoint: _Checkpoint | None) -> Fields:
     wish, dialect = call.request, _Dialect.model_validate(call.dialect)
-    fields: dict[str, JsonValue] = {
+    fields: Fields = {
         "prompt": ", ".join(filter(None, (wish.prompt, wish.style))),
         "negative_prompt": wish.negative_prompt or "",
         "width": wish.width,
@@ -155,19 +152,19 @@ def _fields(call: Call, checkpoint: _Checkpoint | None) -> dict[str, JsonValue]:
         # It stays loaded: to load the one before again would take as long as several pictures.
         fields["override_settings"] = {"sd_model_checkpoint": checkpoint.title}
         fields["override_settings_restore_afterwards"] = False
-    return {name: value for name, value in fields.items() if value is not None}
+    return given(fields)
 
 
-def _image_fields(call: Call) -> dict[str, JsonValue]:
+def _image_fields(call: Call) -> Fields:
     if not call.inputs:
         return {}
     # Resize mode 1 crops where the shapes differ, instead of stretching.
-    fields: dict[str, JsonValue] = {"init_images": [b64encode(call.inputs[0]).decode()], "resize_mode": 1}
+    fields: Fields = {"init_images": [base64(call.inputs[0])], "resize_mode": 1}
     if call.request.strength is not None:
         fields["denoising_strength"] = call.request.strength
     if call.mask is not None:
         # It paints where the alpha is opaque, we where it is transparent; fill 1 starts from what is there.
-        fields |= {"mask": b64encode(call.mask).decode(), "inpainting_mask_invert": 1}
+        fields |= {"mask": base64(call.mask), "inpainting_mask_invert": 1}
         fields |= {"inpainting_fill": 1, "inpaint_full_res": False}
     return fields
 
@@ -177,22 +174,7 @@ def _done(drawn: _Drawn, info: _Info, count: int) -> Done:
     number, first = len(info.all_seeds) or count, info.index_of_first_image
     if first is None:
         first = max(0, len(drawn.images) - number)
-    images = tuple(_bytes(image) for image in drawn.images[first : first + number])
+    images = drawn.images[first : first + number]
     if not images:
         raise Malformed("the answer holds no picture")
     return Done(images, seeds=info.all_seeds[: len(images)])
-
-
-def _readable(text: str | bytes, into: type[M]) -> M:
-    """What can be read of what is told beside the pictures, or instead of them."""
-    try:
-        return into.model_validate_json(text)
-    except ValidationError:
-        return into()
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return b64decode(text.rpartition(",")[2], validate=True)
-    except ValueError as error:
-        raise Malformed(f"a picture is no base64: {text[:40]!r}") from error

@@ -1,16 +1,16 @@
 """What a vendor must say. A provider says the order and reads the answer; nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
-from limner.core.errors import Lost, ProviderError
+from limner.core.errors import Lost, ProviderError, Unknown
 from limner.core.request import GenerateRequest
 from limner.wire import Wire, by_status
 
@@ -94,6 +94,8 @@ class Call:
     """Unix seconds at which the order was first placed."""
     report: Report = unheard
     """For vendors that tell progress while the order's own answer is awaited."""
+    webhook: str | None = None
+    """Where the vendor is to call once the order is done; None when it cannot reach us."""
 
     @property
     def uuid(self) -> str:
@@ -115,6 +117,19 @@ class Health:
 Outcome = Pending | Done
 
 
+def the_one(ids: Sequence[str], *, whole: bool) -> str | None:
+    """Of the orders in a vendor's list that look like ours, ours: None when none does. Raises `Unknown` when
+    several do, or when none does in a list that is not `whole`, from the order's time on."""
+    if len(ids) > 1:
+        raise Unknown(f"{len(ids)} orders in the vendor's list look like this one")
+    if not ids and not whole:
+        raise Unknown("the vendor's list does not reach back to this order")
+    return ids[0] if ids else None
+
+
+_Anything = RootModel[JsonValue]
+
+
 class Provider(ABC):
     """One vendor. Stateless: everything lasting is in the ticket."""
 
@@ -128,21 +143,33 @@ class Provider(ABC):
     """Environment variables that hold the address, besides `LIMNER_<NAME>_URL`."""
     model_env: ClassVar[tuple[str, ...]] = ()
     """Environment variables that name the model for orders that name none."""
+    key_header: ClassVar[str] = "Authorization"
+    """The header that carries the key."""
+    key_prefix: ClassVar[str] = "Bearer "
+    """What stands before the key in its header."""
     needs_key: ClassVar[bool] = True
     self_hosted: ClassVar[bool] = False
     """It runs on the user's machines: there is no account before its address is set."""
     hosts: ClassVar[tuple[str, ...]] = ()
     """Domains besides the address's own host that may see the key, for vendors whose tickets name them."""
+    lag_s: ClassVar[float] = 15.0
+    """How much later than its order's end the vendor's list may show an order, or its call may come."""
+    webhooks: ClassVar[bool] = False
+    """It can be told to call when an order is done: `submit` passes `Call.webhook` on."""
+    concurrency: ClassVar[int | None] = None
+    """Orders that one account takes at once, None for any number; the settings may say another."""
     timeout_s: ClassVar[float] = 120.0
     """For one call, from connect to the last byte."""
+    probe_path: ClassVar[str | None] = None
+    """What `probe` asks for: something free that only a good key gets, as JSON."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
 
-    @staticmethod
-    def auth(key: str) -> dict[str, str]:
-        """Headers that carry the key. Default: a bearer token."""
-        return {"Authorization": f"Bearer {key}"} if key else {}
+    @classmethod
+    def auth(cls, key: str) -> dict[str, str]:
+        """Headers that carry the key. Default: one header, none without a key."""
+        return {cls.key_header: cls.key_prefix + key} if key else {}
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
@@ -158,12 +185,30 @@ class Provider(ABC):
         raise Lost(f"{self.name}: cannot be asked again about {ticket}")
 
     async def find(self, call: Call) -> Ticket | None:
-        """After a lost answer: the order's ticket when it is there, None when it certainly is not."""
+        """After a lost answer: the order's ticket when it is there, None when it certainly is not: then it is
+        bought again. Raises `Unknown` when several could be it, or the list ends too early to tell.
+
+        Default: an id of ours may be sent again; about an id of theirs nothing can be learnt."""
+        if self.recovery is Recovery.TICKETED:
+            raise Unknown(f"{self.name}: a lost order cannot be looked for")
+        return None
+
+    @staticmethod
+    def verify(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> bool:
+        """Whether a call is the vendor's, by its signature. Default: the vendor signs nothing, so that the
+        unguessable address is all there is to know it by."""
+        return True
+
+    @staticmethod
+    def told(model: str, body: bytes) -> Ticket | None:
+        """The ticket that a call tells, of an order whose own answer is lost. Default: it tells none."""
         return None
 
     async def cancel(self, ticket: Ticket) -> None:  # noqa: B027 - doing nothing is a vendor's honest default
         """Stop the order where the vendor lets us; the outcome is still polled and charged as it came."""
 
     async def probe(self) -> Health:
-        """Is the vendor there? Free of charge. Default: assume so."""
+        """Is the vendor there, and is the key good? Free of charge. Raises `ProviderError` when it is not."""
+        if self.probe_path is not None:
+            await self.wire.get(self.probe_path, into=_Anything)
         return Health(ok=True)

@@ -11,8 +11,9 @@ from pydantic import JsonValue, ValidationError
 from limner.core.errors import Lost, ProviderError, Rejected, Unavailable
 from limner.core.shapes import extension, media_type
 from limner.providers import comfyui_graph
-from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket
-from limner.providers.comfyui_answers import Declined, Entry, History, Queue, Queued, Stats, Uploaded
+from limner.providers.answers import readable
+from limner.providers.base import Call, Done, Outcome, Pending, Provider, Recovery, Ticket
+from limner.providers.comfyui_answers import Declined, Entry, History, Queue, Queued, Uploaded
 from limner.providers.comfyui_socket import WITH_OWNER, Held, hear
 from limner.wire import Part, by_status
 
@@ -27,19 +28,17 @@ class ComfyUI(Provider):
     name = "comfyui"
     base_url = "http://127.0.0.1:8188/"
     recovery = Recovery.NAMED
+    concurrency = 1  # one after the other: what waits, waits in our line
     url_env = ("COMFYUI_URL",)
+    probe_path = "system_stats"
     needs_key = False
     self_hosted = True
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """400 says in `node_errors` which input of which node is at fault."""
-        if status != 400:
-            return by_status(status, headers, body)
-        try:
-            return Rejected(Declined.model_validate_json(body).reason)
-        except ValidationError:
-            return by_status(status, headers, body)
+        declined = readable(body, Declined) if status == 400 else None
+        return by_status(status, headers, body) if declined is None else Rejected(declined.reason)
 
     async def submit(self, call: Call) -> Outcome:
         """Queue the graph under our id. The same id again draws the same pictures, and costs nothing."""
@@ -76,11 +75,6 @@ class ComfyUI(Provider):
         """Out of the queue, or stopped if it is ours that runs; never anybody else's."""
         await self.wire.send("POST", "queue", json={"delete": [ticket["id"]]})
         await self.wire.send("POST", "interrupt", json={"prompt_id": ticket["id"]})
-
-    async def probe(self) -> Health:
-        """Is the server up?"""
-        await self.wire.get("system_stats", into=Stats)
-        return Health(ok=True)
 
     async def _upload(self, data: bytes) -> str:
         mime = media_type(data)

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, JsonValue, RootModel
 
 from limner.core.errors import Malformed, ProviderError, Rejected, Unavailable
+from limner.providers.answers import SHOWN
 
-_SHOWN = 200
 _FOLDERS = re.compile(r"""[A-Za-z]:\\[^"'\n]*\\|(?<![\w:/])/(?:[^/\s"']+/)*(?=[^/\s"'])""")
 
 
@@ -113,12 +113,6 @@ class History(RootModel[dict[str, Entry]]):
     """Empty while an order waits or runs."""
 
 
-class Stats(BaseModel):
-    """What the server says of itself."""
-
-    system: dict[str, JsonValue]
-
-
 def _failure(status: _Status) -> ProviderError:
     """The last message says what became of the order."""
     match status.messages[-1:]:
@@ -136,4 +130,4 @@ def _failure(status: _Status) -> ProviderError:
 
 def plain(text: str) -> str:
     """The first line, without the folders of the server."""
-    return _FOLDERS.sub("", text.strip().partition("\n")[0])[:_SHOWN].strip()
+    return _FOLDERS.sub("", text.strip().partition("\n")[0])[:SHOWN].strip()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Json, JsonValue, TypeAdapter, Valida
 
 from limner.core.errors import Rejected
 from limner.providers.base import Call
+from limner.providers.orders import given
 
 Field = Literal[
     "model", "prompt", "negative_prompt", "width", "height", "steps", "guidance_scale", "seed", "count",
@@ -91,7 +92,7 @@ def _values(call: Call, image: str | None, mask: str | None) -> dict[Field, Json
         "mask": mask,
         "strength": wish.strength,
     }
-    return {field: value for field, value in values.items() if value is not None}
+    return given(values)
 
 
 def _put(

@@ -1,16 +1,18 @@
 """fal: a queue of models by path; a ticket of three addresses, then the result; no list of orders."""
 
-from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue
 
 from limner.core.errors import Lost, Malformed, ProviderError, Refused, Rejected
-from limner.core.shapes import media_type, nearest_ratio
+from limner.core.shapes import nearest_ratio
+from limner.providers.answers import SHOWN, readable
 from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket, Usage
+from limner.providers.orders import Fields, data_url, given
 from limner.wire import by_status
 
 _ASK_S = 0.5
@@ -19,9 +21,7 @@ _RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
 _NOBODY = "fal-ai/flux/requests/00000000-0000-4000-8000-000000000000/status"
 
 
-class _Dialect(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Dialect(BaseModel, frozen=True, extra="forbid"):
     size: Literal["image_size", "aspect_ratio", "as_input"] = "image_size"
     image: Literal["image_url", "image_urls"] | None = None
     counts: bool = True
@@ -38,6 +38,10 @@ class _Status(BaseModel):
     status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     error: JsonValue = None
     error_type: str | None = None
+
+
+class _Call(BaseModel):
+    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class _Image(BaseModel):
@@ -69,23 +73,21 @@ class Fal(Provider):
     base_url = "https://queue.fal.run/"
     recovery = Recovery.BLIND
     key_env = ("FAL_KEY",)
-
-    @staticmethod
-    def auth(key: str) -> dict[str, str]:
-        """fal's own scheme."""
-        return {"Authorization": f"Key {key}"} if key else {}
+    key_prefix = "Key "
+    webhooks = True
+    lag_s = 60.0
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """By type. A server error with a type is the model's own: the order failed and is not billed."""
         if status < 400:
             return None
-        fault = _fault(body)
+        fault = readable(body, _Fault) or _Fault(detail=body[:SHOWN].decode("utf-8", "replace"))
         types = {fault.error_type, headers.get("X-Fal-Error-Type", "")}
         details = () if isinstance(fault.detail, str) else fault.detail
         types |= {one.type for one in details}
         told = fault.detail if isinstance(fault.detail, str) else "; ".join(one.msg for one in details)
-        said = f"{status}: {told}"[:200]
+        said = f"{status}: {told}"[:SHOWN]
         if "content_policy_violation" in types:
             return Refused(said)
         if types - {""} and status >= 500:
@@ -94,7 +96,8 @@ class Fal(Provider):
 
     async def submit(self, call: Call) -> Outcome:
         """Put the order into the queue; the addresses that come back are kept as they are."""
-        accepted = await self.wire.post(call.model, into=_Accepted, json=_body(call))
+        calling = "" if call.webhook is None else f"?fal_webhook={quote(call.webhook, safe='')}"
+        accepted = await self.wire.post(call.model + calling, into=_Accepted, json=_body(call))
         ticket: Ticket = {
             "status": accepted.status_url,
             "result": accepted.response_url,
@@ -109,10 +112,20 @@ class Fal(Provider):
             case "IN_QUEUE" | "IN_PROGRESS":
                 return Pending(ticket, after_s=_ASK_S)
             case "COMPLETED" if status.error is not None or status.error_type is not None:
-                said = f"{status.error_type or 'failed'}: {status.error}"[:200]
+                said = f"{status.error_type or 'failed'}: {status.error}"[:SHOWN]
                 raise Refused(said) if status.error_type == "content_policy_violation" else Rejected(said)
             case "COMPLETED":
                 return _done(await self.wire.get(str(ticket["result"]), into=_Result))
+
+    @staticmethod
+    def told(model: str, body: bytes) -> Ticket | None:
+        """A call names the order, which the queue keeps under the first two parts of the model's path. The
+        vendor's signature is not checked: its keys would have to be asked for."""
+        call = readable(body, _Call)
+        if call is None:
+            return None
+        address = f"{'/'.join(model.split('/')[:2])}/requests/{call.request_id}"
+        return {"status": f"{address}/status", "result": address, "cancel": f"{address}/cancel"}
 
     async def cancel(self, ticket: Ticket) -> None:
         """Ask to stop; what already runs may finish and be billed."""
@@ -126,9 +139,9 @@ class Fal(Provider):
         return Health(ok=True)
 
 
-def _body(call: Call) -> dict[str, JsonValue]:
+def _body(call: Call) -> Fields:
     wish, dialect = call.request, _Dialect.model_validate(call.dialect)
-    fields: dict[str, JsonValue] = {
+    fields: Fields = {
         "prompt": wish.prompt,
         "negative_prompt": wish.negative_prompt or None,
         "num_inference_steps": wish.steps,
@@ -145,14 +158,10 @@ def _body(call: Call) -> dict[str, JsonValue]:
             fields["aspect_ratio"] = nearest_ratio(wish.width or 1, wish.height or 1, _RATIOS)
         case "as_input":
             pass
-    pictures: list[JsonValue] = [_data_url(picture) for picture in call.inputs]
+    pictures: list[JsonValue] = [data_url(picture) for picture in call.inputs]
     if pictures and dialect.image is not None:
         fields[dialect.image] = pictures if dialect.image == "image_urls" else pictures[0]
-    return {name: value for name, value in fields.items() if value is not None} | dict(wish.options)
-
-
-def _data_url(picture: bytes) -> str:
-    return f"data:{media_type(picture)};base64,{b64encode(picture).decode()}"
+    return {**given(fields), **wish.options}
 
 
 def _done(result: _Result) -> Done:
@@ -173,10 +182,3 @@ def _usage(result: _Result) -> Usage | None:
     return (
         Usage(tokens={"megapixels": sum(ceil(size / _MEGAPIXEL) for size in sizes)}) if all(sizes) else None
     )
-
-
-def _fault(body: bytes) -> _Fault:
-    try:
-        return _Fault.model_validate_json(body)
-    except ValidationError:
-        return _Fault(detail=body[:200].decode("utf-8", "replace"))

@@ -1,29 +1,26 @@
 """Google Gemini: one POST answers with the picture, or with words why there is none."""
 
-import binascii
 from collections.abc import Mapping
 from math import log
 from typing import Literal
 
-import pybase64
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from limner.core.errors import Malformed, ProviderError, RateLimited, Refused, Rejected, Unauthorized
 from limner.core.shapes import media_type, nearest_ratio
-from limner.providers.base import Call, Done, Health, Outcome, Provider, Recovery, Usage
+from limner.providers.answers import SHOWN, Encoded, IfReadable, readable
+from limner.providers.base import Call, Done, Outcome, Provider, Recovery, Usage
+from limner.providers.orders import Fields, base64
 from limner.wire import by_status
 
-_SHOWN = 200
 _APOLOGIES = ("i can't", "i cannot", "i'm sorry", "i am sorry", "i'm unable", "i am unable", "sorry")
 _RIGHTS = ("BLOCKLIST", "SPII", "RECITATION", "IMAGE_RECITATION", "MODEL_ARMOR")
 _DECLINED = ("SAFETY", "IMAGE_SAFETY", "PROHIBITED_CONTENT", "IMAGE_PROHIBITED_CONTENT", *_RIGHTS)
 _NOTHING = ("NO_IMAGE", "IMAGE_OTHER", "OTHER", "MALFORMED_RESPONSE", "MAX_TOKENS", "LANGUAGE")
 
 
-class _Dialect(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Dialect(BaseModel, frozen=True, extra="forbid"):
     ratios: tuple[str, ...] = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
     image_sizes: tuple[Literal["1K", "2K", "4K"], ...] = ()
     """Empty: the model has one size and refuses to be told."""
@@ -36,18 +33,8 @@ class _Said(BaseModel):
 class _Part(_Said):
     text: str = ""
     mime: str = Field("", validation_alias=AliasPath("inlineData", "mimeType"))
-    data: str = Field("", validation_alias=AliasPath("inlineData", "data"))
+    data: Encoded = Field(b"", validation_alias=AliasPath("inlineData", "data"))
     thought: bool = False
-
-
-class _Answer(_Said):
-    parts: tuple[_Part, ...] = Field((), validation_alias=AliasPath("candidates", 0, "content", "parts"))
-    finish_reason: str = Field("", validation_alias=AliasPath("candidates", 0, "finishReason"))
-    """Any word: a picture that was drawn is taken whatever the reason is called."""
-    finish_message: str = Field("", validation_alias=AliasPath("candidates", 0, "finishMessage"))
-    block_reason: str = Field("", validation_alias=AliasPath("promptFeedback", "blockReason"))
-    usage_metadata: JsonValue = None
-    model_version: str | None = None
 
 
 class _Count(_Said):
@@ -61,6 +48,16 @@ class _Usage(_Said):
     thoughts_token_count: int = 0
     prompt_tokens_details: tuple[_Count, ...] = ()
     candidates_tokens_details: tuple[_Count, ...]
+
+
+class _Answer(_Said):
+    parts: tuple[_Part, ...] = Field((), validation_alias=AliasPath("candidates", 0, "content", "parts"))
+    finish_reason: str = Field("", validation_alias=AliasPath("candidates", 0, "finishReason"))
+    """Any word: a picture that was drawn is taken whatever the reason is called."""
+    finish_message: str = Field("", validation_alias=AliasPath("candidates", 0, "finishMessage"))
+    block_reason: str = Field("", validation_alias=AliasPath("promptFeedback", "blockReason"))
+    usage_metadata: IfReadable[_Usage] = None
+    model_version: str | None = None
 
 
 class _Detail(_Said):
@@ -83,24 +80,18 @@ class Gemini(Provider):
     base_url = "https://generativelanguage.googleapis.com/"
     recovery = Recovery.BLIND
     key_env = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    key_header, key_prefix = "x-goog-api-key", ""
     url_env = ("GOOGLE_GEMINI_BASE_URL",)
     timeout_s = 300.0  # 4K with much thinking takes minutes
-
-    @staticmethod
-    def auth(key: str) -> dict[str, str]:
-        """The key in Google's own header."""
-        return {"x-goog-api-key": key} if key else {}
+    probe_path = "v1beta/models?pageSize=1"
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """By status and reason: a bad key is a 400, and an empty purse has been a 402 and a 429."""
-        if status < 400:
-            return None
-        try:
-            told = _Trouble.model_validate_json(body)
-        except ValidationError:
+        told = readable(body, _Trouble) if status >= 400 else None
+        if told is None:
             return by_status(status, headers, body)
-        said = f"{told.status}: {told.message[:_SHOWN]}"
+        said = f"{told.status}: {told.message[:SHOWN]}"
         if status in (401, 402, 403) or _is_the_accounts(told):
             return Unauthorized(said)
         return _over_quota(told, said) if status == 429 else by_status(status, headers, said.encode())
@@ -113,21 +104,16 @@ class Gemini(Provider):
         shown = [part for part in answer.parts if part.mime.startswith("image/") and not part.thought]
         if not shown:
             raise _why_none(answer)
-        images, usage = tuple(_decoded(part.data) for part in shown), _usage(answer.usage_metadata)
+        images, usage = tuple(part.data for part in shown), _usage(answer.usage_metadata)
         return Done(images, usage=usage, engine=answer.model_version, marks=("synthid", "c2pa"))
 
-    async def probe(self) -> Health:
-        """List one model, which needs a good key and costs nothing."""
-        await self.wire.get("v1beta/models?pageSize=1", into=_Said)
-        return Health(ok=True)
 
-
-def _order(call: Call) -> dict[str, JsonValue]:
+def _order(call: Call) -> Fields:
     wish = call.request
     words = wish.prompt if wish.style is None else f"{wish.prompt}, {wish.style} style"
     parts: list[JsonValue] = [*map(_inline, call.inputs), {"text": words}]
     shape = _shape(_Dialect.model_validate(call.dialect), *(wish.size or (1024, 1024)))
-    config: dict[str, JsonValue] = {"responseModalities": ["IMAGE"], "imageConfig": shape}
+    config: Fields = {"responseModalities": ["IMAGE"], "imageConfig": shape}
     if wish.seed is not None:
         config["seed"] = wish.seed
     if "thinking" in wish.options:
@@ -135,30 +121,23 @@ def _order(call: Call) -> dict[str, JsonValue]:
     return {"contents": [{"role": "user", "parts": parts}], "generationConfig": config}
 
 
-def _shape(dialect: _Dialect, width: int, height: int) -> dict[str, JsonValue]:
+def _shape(dialect: _Dialect, width: int, height: int) -> Fields:
     def distance(name: str) -> float:
         return abs(log(width * height) - 2 * log(1024 * int(name.removesuffix("K"))))
 
-    shape: dict[str, JsonValue] = {"aspectRatio": nearest_ratio(width, height, dialect.ratios)}
+    shape: Fields = {"aspectRatio": nearest_ratio(width, height, dialect.ratios)}
     return shape | ({"imageSize": min(dialect.image_sizes, key=distance)} if dialect.image_sizes else {})
 
 
 def _inline(data: bytes) -> JsonValue:
-    return {"inlineData": {"mimeType": media_type(data), "data": pybase64.b64encode_as_string(data)}}
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise Malformed(f"Gemini's picture is not base64: {error}") from error
+    return {"inlineData": {"mimeType": media_type(data), "data": base64(data)}}
 
 
 def _why_none(answer: _Answer) -> ProviderError:
     if answer.block_reason:
-        return Refused(f"Gemini declined the prompt: {answer.block_reason[:_SHOWN]}")
-    said = f"{answer.finish_reason} {answer.finish_message}".strip()[:_SHOWN]
-    words = " ".join(part.text for part in answer.parts if not part.thought).strip()[:_SHOWN]
+        return Refused(f"Gemini declined the prompt: {answer.block_reason[:SHOWN]}")
+    said = f"{answer.finish_reason} {answer.finish_message}".strip()[:SHOWN]
+    words = " ".join(part.text for part in answer.parts if not part.thought).strip()[:SHOWN]
     match answer.finish_reason:
         case word if word in _DECLINED:
             return Refused(f"Gemini declined the picture: {said}")
@@ -172,11 +151,8 @@ def _why_none(answer: _Answer) -> ProviderError:
             return Malformed(f"Gemini sent no picture, and a reason we do not know: {said or 'none'}")
 
 
-def _usage(told: JsonValue) -> Usage | None:
-    """What was counted; a count that cannot be read never loses the picture it came with."""
-    try:
-        counted = _Usage.model_validate(told)
-    except ValidationError:
+def _usage(counted: _Usage | None) -> Usage | None:
+    if counted is None:
         return None
     image_in = sum(one.token_count for one in counted.prompt_tokens_details if one.modality == "IMAGE")
     image_out = sum(one.token_count for one in counted.candidates_tokens_details if one.modality == "IMAGE")

@@ -2,22 +2,10 @@
 
 from collections.abc import Mapping
 
-from pydantic import AliasPath, BaseModel, Field, JsonValue, ValidationError
-
 from limner.core.errors import ProviderError, Rejected, Unauthorized
-from limner.providers.base import Call, Health, Outcome, Provider, Recovery
+from limner.providers.answers import Trouble, readable
+from limner.providers.base import Call, Outcome, Provider, Recovery
 from limner.wire import by_status
-
-_SHOWN = 200
-
-
-class _Models(BaseModel):
-    data: tuple[JsonValue, ...]
-
-
-class _Trouble(BaseModel):
-    message: str = Field(validation_alias=AliasPath("error", "message"))
-    code: str = Field("", validation_alias=AliasPath("error", "code"))
 
 
 class Groq(Provider):
@@ -28,26 +16,18 @@ class Groq(Provider):
     recovery = Recovery.BLIND
     key_env = ("GROQ_API_KEY",)
     url_env = ("GROQ_BASE_URL",)
+    probe_path = "openai/v1/models"
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """By status; a spending limit that is reached is a code of its own."""
-        if status < 400:
-            return None
-        try:
-            told = _Trouble.model_validate_json(body)
-        except ValidationError:
+        told = readable(body, Trouble) if status >= 400 else None
+        if told is None:
             return by_status(status, headers, body)
-        said = f"{told.code}: {told.message[:_SHOWN]}"
         if told.code == "blocked_api_access":
-            return Unauthorized(said)
-        return by_status(status, headers, said.encode())
+            return Unauthorized(told.said)
+        return by_status(status, headers, told.said.encode())
 
     async def submit(self, call: Call) -> Outcome:
         """Raises `Rejected` without asking anybody."""
         raise Rejected("groq cannot draw: its API has no image generation; choose another provider")
-
-    async def probe(self) -> Health:
-        """List the chat models, which needs a good key and costs nothing."""
-        await self.wire.get("openai/v1/models", into=_Models)
-        return Health(ok=True)

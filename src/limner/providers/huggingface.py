@@ -2,25 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from limner.core.errors import ProviderError, RateLimited, Refused, Rejected
 from limner.providers import huggingface_answers as answers
+from limner.providers.answers import SHOWN, readable, wait_s, words
 from limner.providers.base import Call, Health, Outcome, Provider, Recovery, Ticket
 from limner.providers.huggingface_orders import order
-from limner.wire import by_status, retry_after_s
-
-Seconds = Annotated[float, Field(ge=0, le=3600)]
+from limner.wire import by_status
 
 _LOADING_S = 10.0
 _LONGEST_LOADING_S = 30.0
 
 
-class _Waits(BaseModel):
-    estimated_time: Seconds | None = None
-    retry_after: Seconds | None = None
+class _Loading(BaseModel):
+    estimated_time: float = Field(_LOADING_S, gt=0, le=3600)
 
 
 class HuggingFace(Provider):
@@ -37,18 +34,18 @@ class HuggingFace(Provider):
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """Partners' own bodies are passed on; a model that is being loaded is a wait, not a fault."""
-        words = answers.words(body) or headers.get("X-Error-Message", "no reason given")
-        said = f"{status}: {words[:200]}"
+        told = words(body) or headers.get("X-Error-Message", "no reason given")
+        said = f"{status}: {told[:SHOWN]}"
         match status:
             case 400 | 410 | 422:
-                return Refused(said) if answers.declined(words) else Rejected(said)
+                return Refused(said) if answers.declined(told) else Rejected(said)
             case 429:
-                return RateLimited(said, after_s=_waits(body).retry_after or retry_after_s(headers))
-            case 503 if "loading" in words:
-                estimated = _waits(body).estimated_time or _LOADING_S
-                return RateLimited(said, after_s=min(estimated, _LONGEST_LOADING_S))
+                return RateLimited(said, after_s=wait_s(body, headers))
+            case 503 if "loading" in told:
+                loading = readable(body, _Loading) or _Loading()
+                return RateLimited(said, after_s=min(loading.estimated_time, _LONGEST_LOADING_S))
             case _:
-                return by_status(status, headers, words.encode())
+                return by_status(status, headers, told.encode())
 
     async def submit(self, call: Call) -> Outcome:
         """One POST to the partner that the catalog names for the model."""
@@ -66,11 +63,3 @@ class HuggingFace(Provider):
         hub = self.wire.address.replace("//router.", "//").replace("/router/", "/hub/")
         await self.wire.send("GET", f"{hub}api/whoami-v2")
         return Health(ok=True)
-
-
-def _waits(body: bytes) -> _Waits:
-    """How long an error says to wait; nothing when it is no JSON."""
-    try:
-        return _Waits.model_validate_json(body)
-    except ValueError:
-        return _Waits()

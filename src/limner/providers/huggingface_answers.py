@@ -6,12 +6,12 @@ from io import BytesIO
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import orjson
 from PIL import Image
-from pydantic import Base64Bytes, BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from limner.core.errors import Lost, Malformed, ProviderError, Refused, Rejected
 from limner.core.shapes import media_type
+from limner.providers.answers import SHOWN, Encoded, told_in, words
 from limner.providers.base import Done, Outcome, Pending, Ticket
 from limner.providers.huggingface_orders import Partner
 from limner.wire import Answer
@@ -20,7 +20,6 @@ _DECLINED = re.compile(
     r"nsfw|content_policy|moderat|flagged|\bE005\b|\b1301\b|safety (system|check|filter)", re.IGNORECASE
 )
 """They share no code for a refusal: this is fal's type, together's and replicate's words, Z.ai's number."""
-_TOLD = ("error", "title", "detail", "message", "msg", "type", "code")
 _POLL_S = 1.0
 _BLACK = 2
 """Of 255; JPEG may lighten black a little."""
@@ -41,7 +40,7 @@ class _Fal(BaseModel):
 
 
 class _Encoded(BaseModel):
-    b64_json: Base64Bytes
+    b64_json: Encoded
 
 
 class _Images(BaseModel):
@@ -103,26 +102,6 @@ def declined(text: str) -> bool:
     return _DECLINED.search(text) is not None
 
 
-def words(body: bytes) -> str:
-    """What an error says, whoever wrote it: Hugging Face, a partner, or a proxy between."""
-    try:
-        return _words(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        return body[:200].decode("utf-8", "replace")
-
-
-def _words(said: JsonValue) -> str:
-    match said:
-        case dict():
-            return " ".join(filter(None, (_words(said[name]) for name in _TOLD if name in said)))
-        case list():
-            return "; ".join(_words(one) for one in said)
-        case None:
-            return ""
-        case _:
-            return str(said)
-
-
 def _path(task: _Task) -> str:
     """Where to ask again: the path of the partner's address, below the router instead of its own host."""
     path = urlsplit(task.urls.get("get", "")).path
@@ -135,7 +114,7 @@ def _bytes(answer: Answer) -> Outcome:
     if media_type(answer.body) != "application/octet-stream":
         return _seen(answer.body)
     if answer.mime == "application/json" and (said := words(answer.body)):
-        raise Rejected(said[:200])  # an error under status 200: nothing was drawn
+        raise Rejected(said[:SHOWN])  # an error under status 200: nothing was drawn
     raise Malformed(f"{answer.mime or 'an answer without a type'} where a picture was due")
 
 
@@ -186,7 +165,7 @@ def _zai(ticket: Ticket, made: _Zai) -> Outcome:
         case "SUCCESS":
             return _done(link.url for link in made.image_result)
         case "FAIL":
-            raise _failed(_words(made.error) or "without a reason")
+            raise _failed(told_in(made.error) or "without a reason")
 
 
 def _done(links: Iterable[str], seeds: tuple[int, ...] = ()) -> Done:
@@ -198,4 +177,4 @@ def _done(links: Iterable[str], seeds: tuple[int, ...] = ()) -> Done:
 
 def _failed(why: str) -> ProviderError:
     """Final, not charged, and not a fault of the asking, which would be waited out."""
-    return Refused(why[:200]) if declined(why) else Rejected(f"it failed: {why[:200]}")
+    return Refused(why[:SHOWN]) if declined(why) else Rejected(f"it failed: {why[:SHOWN]}")

@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel
 
 from limner.core.errors import Rejected
-from limner.core.shapes import nearest_ratio
 from limner.providers.base import Call
+from limner.providers.orders import Fields, given, shape
 
-Fields = dict[str, JsonValue]
 Partner = Literal["hf-inference", "fal-ai", "together", "nscale", "replicate", "wavespeed", "zai-org"]
 
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
@@ -26,9 +25,7 @@ class Order:
     headers: dict[str, str]
 
 
-class _Dialect(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Dialect(BaseModel, frozen=True, extra="forbid"):
     partner: Partner = "hf-inference"
     id: str | None = None
     """The partner's name of the model, None when it is Hugging Face's."""
@@ -61,7 +58,7 @@ def order(call: Call) -> Order:
             body = {"model": model, "response_format": "b64_json", "size": size} | prompt | _common(call)
         case "replicate":
             path, headers = f"v1/models/{model}/predictions", {"Prefer": "wait"}
-            body = {"input": prompt | _shape(call, dialect.ratios) | _common(call)}
+            body = {"input": prompt | shape(wish, dialect.ratios) | _common(call)}
         case "wavespeed":
             path, body = f"api/v3/{model}", prompt | sides | _common(call)
         case "zai-org":
@@ -79,13 +76,4 @@ def _common(call: Call, steps: str = "num_inference_steps") -> Fields:
         "negative_prompt": wish.negative_prompt,
         "seed": wish.seed,
     }
-    return {name: value for name, value in (fields | wish.options).items() if value is not None}
-
-
-def _shape(call: Call, ratios: tuple[str, ...]) -> Fields:
-    width, height = call.request.width or 1, call.request.height or 1
-    return (
-        {"aspect_ratio": nearest_ratio(width, height, ratios)}
-        if ratios
-        else {"width": width, "height": height}
-    )
+    return given(fields | wish.options)

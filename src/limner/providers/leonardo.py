@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Json, JsonValue
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, Json, JsonValue
 
 from limner.core.errors import Lost, ProviderError, Refused, Rejected, Unauthorized
 from limner.core.shapes import extension, media_type
-from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket
+from limner.providers.answers import SHOWN
+from limner.providers.base import Call, Done, Outcome, Pending, Provider, Recovery, Ticket, the_one
+from limner.providers.orders import Fields, file, given
 from limner.wire import Part, by_status
 
 _PAGE = 20
@@ -21,9 +23,7 @@ _BAD_KEY = re.compile(rb"authorization hook|authentication hook|access-denied", 
 _NO_CREDIT = re.compile(rb"\bcredits?\b|\bbalance\b|not enough \w* ?tokens", re.IGNORECASE)
 
 
-class _Dialect(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Dialect(BaseModel, frozen=True, extra="forbid"):
     api: Literal["v1", "v2"]
     style: Literal["styleUUID", "presetStyle", "style_ids"] | None = None
     styles: dict[str, str] = {}
@@ -48,10 +48,10 @@ class _Image(BaseModel):
     url: str
 
 
-class _Generation(BaseModel):
+class _Entry(BaseModel):
+    """Of the list: without what may be odd about other orders than ours."""
+
     id: str
-    status: Literal["PENDING", "COMPLETE", "FAILED"]
-    images: tuple[_Image, ...] = Field((), alias="generated_images")
     created_at: datetime = Field(_NEVER, alias="createdAt")
     prompt: str = ""
     width: int | None = Field(None, alias="imageWidth")
@@ -70,12 +70,17 @@ class _Generation(BaseModel):
         return same and wish.seed in (None, self.seed) and self.made_at >= call.at - _CLOCKS_APART_S
 
 
+class _Generation(_Entry):
+    status: Literal["PENDING", "COMPLETE", "FAILED"]
+    images: tuple[_Image, ...] = Field((), alias="generated_images")
+
+
 class _Found(BaseModel):
     generation: _Generation | None = Field(alias="generations_by_pk")
 
 
 class _Listed(BaseModel):
-    generations: tuple[_Generation, ...]
+    generations: tuple[_Entry, ...]
 
 
 class _Me(BaseModel):
@@ -94,7 +99,9 @@ class Leonardo(Provider):
     name = "leonardo"
     base_url = "https://cloud.leonardo.ai/api/rest/"
     recovery = Recovery.TICKETED
+    concurrency = 10  # jobs that run at once on its usual plan
     key_env = ("LEONARDO_API_KEY",)
+    probe_path = "v1/me"
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
@@ -102,7 +109,7 @@ class Leonardo(Provider):
         listed = body.startswith(b"[")  # v2 may answer a bad field with 200 and a list of errors
         if status < 400 and not listed:
             return None
-        said = f"{status}: {body[:200].decode('utf-8', 'replace')}"
+        said = f"{status}: {body[:SHOWN].decode('utf-8', 'replace')}"
         if _MODERATION.search(body):
             return Refused(said)
         if _BAD_KEY.search(body) or (status == 400 and _NO_CREDIT.search(body)):
@@ -135,25 +142,23 @@ class Leonardo(Provider):
         """The one generation since the order was placed that has its prompt, size and seed."""
         user = await self.wire.get("v1/me", into=_Me)
         found: list[str] = []
+        whole = False
         for offset in range(0, _LISTED, _PAGE):
             path = f"v1/generations/user/{user.id}?offset={offset}&limit={_PAGE}"
             listed = (await self.wire.get(path, into=_Listed)).generations
             found += [one.id for one in listed if one.answers(call)]
-            if len(listed) < _PAGE or listed[-1].made_at < call.at - _CLOCKS_APART_S:
+            whole = len(listed) < _PAGE or listed[-1].made_at < call.at - _CLOCKS_APART_S
+            if whole:
                 break
-        return {"id": found[0], "cost_usd": None} if len(found) == 1 else None
-
-    async def probe(self) -> Health:
-        """Ask who we are."""
-        await self.wire.get("v1/me", into=_Me)
-        return Health(ok=True)
+        ours = the_one(found, whole=whole)
+        return None if ours is None else {"id": ours, "cost_usd": None}
 
     async def _upload(self, picture: bytes) -> str:
         """The id of a picture put where the vendor says: a store that refuses our key."""
-        mime = media_type(picture)
-        store = await self.wire.ask("v1/init-image", into=_Store, json={"extension": extension(mime)})
+        kind = extension(media_type(picture))
+        store = await self.wire.ask("v1/init-image", into=_Store, json={"extension": kind})
         fields = [Part(name, value) for name, value in store.fields.items()]
-        await self.wire.upload(store.url, [*fields, Part("file", picture, "picture", mime)])
+        await self.wire.upload(store.url, [*fields, file("file", picture)])
         return store.id
 
 
@@ -165,10 +170,13 @@ def _done(found: _Generation, ticket: Ticket) -> Done:
     return Done(links=tuple(image.url for image in found.images), seeds=seeds, cost_usd=cost)
 
 
-def _body(call: Call, dialect: _Dialect, uploaded: list[str]) -> dict[str, JsonValue]:
+def _body(call: Call, dialect: _Dialect, uploaded: list[str]) -> Fields:
     wish, options = call.request, dict(call.request.options)
-    fields: dict[str, JsonValue] = {"prompt": wish.prompt, "width": wish.width, "height": wish.height}
+    fields: Fields = {"prompt": wish.prompt, "width": wish.width, "height": wish.height}
     fields |= {"negative_prompt": wish.negative_prompt or None, "seed": wish.seed}
+    if dialect.style is not None:
+        style = dialect.styles[(wish.style or "none").casefold()]
+        fields[dialect.style] = [style] if dialect.style == "style_ids" else style
     match dialect.api:
         case "v1":
             fields |= {"modelId": call.model, "num_images": wish.count, "guidance_scale": wish.guidance_scale}
@@ -177,23 +185,10 @@ def _body(call: Call, dialect: _Dialect, uploaded: list[str]) -> dict[str, JsonV
                 # Theirs says how much of the input is kept, ours how much is not; they take 0.1 to 0.9.
                 kept = 1 - (0.5 if wish.strength is None else wish.strength)
                 fields |= {"init_image_id": uploaded[0], "init_strength": round(min(0.9, max(0.1, kept)), 3)}
-            if dialect.style is not None:
-                fields[dialect.style] = _style(call, dialect)
-            return _given(fields | options)
+            return given(fields | options)
         case "v2":
             strength = options.pop("reference_strength", "MID")
             images = [{"id": one, "type": "UPLOADED"} for one in uploaded]
             shown: list[JsonValue] = [{"image": {**one}, "strength": strength} for one in images]
             fields |= {"quantity": wish.count, "guidances": {"image_reference": shown} if shown else None}
-            if dialect.style is not None:
-                fields[dialect.style] = [_style(call, dialect)]
-            return {"model": call.model, "public": False, "parameters": _given(fields | options)}
-
-
-def _given(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _style(call: Call, dialect: _Dialect) -> str:
-    """What the vendor calls the style, or calls having none."""
-    return dialect.styles[(call.request.style or "none").casefold()]
+            return {"model": call.model, "public": False, "parameters": given(fields | options)}

@@ -1,13 +1,14 @@
 """Ollama: image models on one's own server. An order lasts as long as its connection, and costs nothing."""
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 
-from pydantic import Base64Bytes, BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from limner.core.errors import Malformed, ProviderError, RateLimited, Rejected, Unauthorized, Unavailable
+from limner.providers.answers import SHOWN, Encoded, words
 from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery
+from limner.providers.orders import Fields, base64, given
 from limner.wire import retry_after_s
 
 _FIRST, _LAST = (0, 14, 0), (0, 32, 5)
@@ -34,12 +35,8 @@ class _Line(BaseModel):
     done: bool = False
     completed: int = 0
     total: int = 0
-    image: Base64Bytes | None = None
+    image: Encoded | None = None
     error: str | None = None
-
-
-class _Error(BaseModel):
-    error: str
 
 
 class Ollama(Provider):
@@ -48,6 +45,7 @@ class Ollama(Provider):
     name = "ollama"
     base_url = "http://127.0.0.1:11434/"
     recovery = Recovery.BLIND
+    concurrency = 1  # its runner draws one at a time
     key_env = ("OLLAMA_API_KEY",)
     url_env = ("OLLAMA_BASE_URL", "OLLAMA_HOST")
     model_env = ("OLLAMA_IMAGE_MODEL",)
@@ -61,7 +59,7 @@ class Ollama(Provider):
         """By status: nothing is ever charged, so an error of the server's is one before the order."""
         if status < 400:
             return None
-        said = f"Ollama: {_words(body)}"
+        said = f"Ollama: {words(body)[:SHOWN] or status}"
         match status:
             case 401 | 403:
                 return Unauthorized(said)
@@ -77,24 +75,21 @@ class Ollama(Provider):
     async def submit(self, call: Call) -> Outcome:
         """Draw while the connection lasts; each line of the answer is a step."""
         wish = call.request
-        order: dict[str, JsonValue] = {
+        order: Fields = {
             "model": call.model,
             "prompt": wish.prompt,
             "width": wish.width,
             "height": wish.height,
+            "steps": wish.steps,
+            "options": None if wish.seed is None else {"seed": wish.seed or _SEED_0},
+            "images": [base64(picture) for picture in call.inputs] or None,
             "stream": True,
         }
-        if wish.seed is not None:
-            order["options"] = {"seed": wish.seed or _SEED_0}
-        if wish.steps is not None:
-            order["steps"] = wish.steps
-        if call.inputs:
-            order["images"] = [b64encode(picture).decode() for picture in call.inputs]
-        async with self.wire.lines("api/generate", json=order) as lines:
+        async with self.wire.lines("api/generate", json=given(order)) as lines:
             async for raw in lines:
                 line = _read(raw or b"{}")
                 if line.error is not None:
-                    raise Unavailable(f"Ollama stopped drawing: {line.error[:200]}")
+                    raise Unavailable(f"Ollama stopped drawing: {line.error[:SHOWN]}")
                 if line.image is not None:
                     return Done(images=(line.image,))
                 if line.done:
@@ -125,11 +120,3 @@ def _read(raw: bytes) -> _Line:
 
 def _progress(line: _Line) -> Pending:
     return Pending({}, fraction=line.completed / line.total, step=line.completed, steps=line.total)
-
-
-def _words(body: bytes) -> str:
-    """The error's text, else what there is."""
-    try:
-        return _Error.model_validate_json(body).error[:200]
-    except ValidationError:
-        return body[:200].decode("utf-8", "replace")

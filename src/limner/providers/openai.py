@@ -1,12 +1,11 @@
 """OpenAI's images API: one answer that holds the pictures, or a stream with previews before the picture."""
 
 import re
-from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
 from limner.core.errors import (
     Malformed,
@@ -17,11 +16,11 @@ from limner.core.errors import (
     TimedOut,
     Unauthorized,
 )
-from limner.core.shapes import extension, media_type
+from limner.providers.answers import SHOWN, Encoded, IfReadable, readable
 from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Usage
+from limner.providers.orders import Fields, file
 from limner.wire import Event, Part, by_status, retry_after_s
 
-_SHOWN = 200
 _IN_STREAM = 500  # as which a problem told within a stream counts: the picture was begun, it may be charged
 _KEY = re.compile(r"\b(?:sk|sess)-[\w*-]+")
 _WAIT = re.compile(r"again (?:in|after) (\d+(?:\.\d+)?) ?s")
@@ -39,13 +38,13 @@ class _Usage(BaseModel):
 
 
 class _Picture(BaseModel):
-    b64_json: str | None = None
+    b64_json: Encoded | None = None
     url: str | None = None
 
 
 class _Images(BaseModel):
     data: list[_Picture]
-    usage: JsonValue = None
+    usage: IfReadable[_Usage] = None
 
 
 class _Problem(BaseModel):
@@ -61,9 +60,9 @@ class _Failure(BaseModel):
 
 class _Event(BaseModel):
     type: str
-    b64_json: str = ""
+    b64_json: Encoded = b""
     partial_image_index: int = 0
-    usage: JsonValue = None
+    usage: IfReadable[_Usage] = None
 
 
 class _Models(BaseModel):
@@ -85,13 +84,11 @@ class OpenAI(Provider):
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """By code and type: its 429 is too many requests or an empty purse."""
-        if status < 400:
-            return None
-        try:
-            problem = _Failure.model_validate_json(body).error
-        except ValidationError:  # a proxy's page, or nothing
+        told = readable(body, _Failure) if status >= 400 else None
+        if told is None:
             return by_status(status, headers, body)
-        message = _KEY.sub("(key)", problem.message or str(problem.code))[:_SHOWN]
+        problem = told.error
+        message = _KEY.sub("(key)", problem.message or str(problem.code))[:SHOWN]
         said = f"{status}: {message}"
         if problem.code in ("moderation_blocked", "content_policy_violation"):
             drawn = (problem.moderation_details or {}).get("moderation_stage") == "output"
@@ -118,11 +115,11 @@ class OpenAI(Provider):
                     return done
         raise Malformed("the stream ended without the picture")
 
-    def fields(self, call: Call) -> dict[str, JsonValue]:
+    def fields(self, call: Call) -> Fields:
         """All of the order but its files. Unknown names are an error there, so nothing is sent by chance."""
         wish = call.request
         prompt = wish.prompt if wish.style is None else f"{wish.prompt}\n\nStyle: {wish.style}"
-        fields: dict[str, JsonValue] = {"model": call.model, "prompt": prompt, "n": wish.count}
+        fields: Fields = {"model": call.model, "prompt": prompt, "n": wish.count}
         fields |= {"size": f"{wish.width}x{wish.height}", "output_format": wish.format}
         if wish.compression is not None and wish.format != "png":
             fields["output_compression"] = wish.compression
@@ -146,7 +143,7 @@ class OpenAI(Provider):
         match said.type:
             case "image_generation.partial_image" | "image_edit.partial_image":
                 fraction = (said.partial_image_index + 1) / (call.request.partial_images + 1)
-                call.report(Pending({}, fraction=fraction, preview=_decoded(said.b64_json)))
+                call.report(Pending({}, fraction=fraction, preview=said.b64_json))
             case "image_generation.completed" | "image_edit.completed":
                 return self._done(_Images(data=[_Picture(b64_json=said.b64_json)], usage=said.usage))
             case "error":
@@ -156,25 +153,15 @@ class OpenAI(Provider):
         return None
 
     def _done(self, answer: _Images) -> Done:
-        images = tuple(_decoded(picture.b64_json) for picture in answer.data if picture.b64_json)
+        images = tuple(picture.b64_json for picture in answer.data if picture.b64_json)
         links = () if images else tuple(picture.url for picture in answer.data if picture.url)
         if not images and not links:
             raise Malformed("the answer holds no picture")
         return Done(images, links=links, usage=_usage(answer.usage), marks=self.marks)
 
 
-def _decoded(text: str) -> bytes:
-    try:
-        return b64decode(text)
-    except ValueError as error:
-        raise Malformed(f"a picture is no base64: {text[:40]!r}") from error
-
-
-def _usage(said: JsonValue) -> Usage | None:
-    """What was counted; a count that cannot be read never fails a bought picture."""
-    try:
-        usage = _Usage.model_validate(said)
-    except ValidationError:
+def _usage(usage: _Usage | None) -> Usage | None:
+    if usage is None:
         return None
     text, image = usage.input_tokens_details.text_tokens, usage.input_tokens_details.image_tokens
     return Usage(tokens={"text_in": text, "image_in": image, "image_out": usage.output_tokens})
@@ -187,11 +174,5 @@ def _texts(fields: Mapping[str, JsonValue]) -> list[Part]:
 def _files(call: Call) -> list[Part]:
     """The inputs, `image[]` when there are several, and the mask."""
     name = "image" if len(call.inputs) == 1 else "image[]"
-    files = [_file(name, data) for data in call.inputs]
-    return files if call.mask is None else [*files, _file("mask", call.mask)]
-
-
-def _file(name: str, data: bytes) -> Part:
-    """Without a file name and the right type it is an `invalid_image_file`."""
-    mime = media_type(data)
-    return Part(name, data, f"picture.{extension(mime)}", mime)
+    files = [file(name, picture) for picture in call.inputs]
+    return files if call.mask is None else [*files, file("mask", call.mask)]

@@ -1,9 +1,8 @@
 """Any server that copies OpenAI's images API: LocalAI, vLLM-Omni, SGLang, another Limner."""
 
-from pydantic import JsonValue
-
 from limner.providers.base import Call
 from limner.providers.openai import OpenAI
+from limner.providers.orders import Fields
 
 
 class OpenAICompatible(OpenAI):
@@ -18,10 +17,10 @@ class OpenAICompatible(OpenAI):
     timeout_s = 600.0
     marks = ()
 
-    def fields(self, call: Call) -> dict[str, JsonValue]:
+    def fields(self, call: Call) -> Fields:
         """Nothing that one of them refuses; without a model's name the server takes its own."""
         wish = call.request
-        model: dict[str, JsonValue] = {"model": call.model} if call.model else {}
+        model: Fields = {"model": call.model} if call.model else {}
         prompt = wish.prompt if wish.style is None else f"{wish.prompt}, {wish.style}"
         size = f"{wish.width}x{wish.height}"
         return {**model, "prompt": prompt, "n": wish.count, "size": size, **wish.options}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from hmac import compare_digest, digest
 from typing import ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 
 from limner.core.errors import (
     Lost,
@@ -18,11 +18,12 @@ from limner.core.errors import (
     TimedOut,
     Unavailable,
 )
-from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket, Usage
+from limner.providers.answers import SHOWN, readable
+from limner.providers.base import Call, Done, Outcome, Pending, Provider, Recovery, Ticket, Usage, the_one
+from limner.providers.orders import Fields
 from limner.providers.replicate_inputs import Dialect, inputs, listed, version, whole
 from limner.wire import by_status, retry_after_s
 
-_SHOWN = 200
 _SKEW_S, _OLDEST_WEBHOOK_S = 30.0, 300.0
 _RESETS = re.compile(r"resets in ~(\d+)s")
 _PERCENT = re.compile(r"^\s*(\d{1,3})%\s*\|", re.MULTILINE)
@@ -59,15 +60,17 @@ class Replicate(Provider):
     recovery = Recovery.TICKETED
     key_env: ClassVar[tuple[str, ...]] = ("REPLICATE_API_TOKEN",)
     timeout_s = 60.0
+    webhooks = True
+    probe_path = "v1/account"
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         """By the status; how long to wait is in the body, in words if nowhere else."""
         if status < 400:
             return None
-        fault = _fault(body)
+        fault = readable(body, _Fault) or _Fault()
         why = f"{fault.title} {fault.detail}".strip() or body.decode("utf-8", "replace")
-        said = f"{status}: {why}"[:_SHOWN]
+        said = f"{status}: {why}"[:SHOWN]
         match status:
             case 403:
                 return Rejected(said)  # this model is private or needs approval; the key is good
@@ -85,7 +88,9 @@ class Replicate(Provider):
 
     async def submit(self, call: Call) -> Outcome:
         """Create a prediction; its answer comes at once, with no picture yet."""
-        order: JsonValue = {"version": await version(call, self.wire), "input": await whole(call, self.wire)}
+        order: Fields = {"version": await version(call, self.wire), "input": await whole(call, self.wire)}
+        if call.webhook is not None:
+            order |= {"webhook": call.webhook, "webhook_events_filter": ["completed"]}
         try:
             seen = await self.wire.post("v1/predictions", into=_Prediction, json=order)
         except Malformed as error:
@@ -101,30 +106,36 @@ class Replicate(Provider):
         dialect = Dialect.model_validate(call.dialect)
         pictures = {dialect.image, dialect.mask}
         wanted = (call.model.partition(":")[0], inputs(call))
+        found, all_ = await listed(self.wire, call.at - _SKEW_S)
         ids = [
             one.id
-            for one in await listed(self.wire, call.at - _SKEW_S)
+            for one in found
             if (one.model, {k: v for k, v in one.input.items() if k not in pictures}) == wanted
         ]
-        return {"id": ids[0]} if len(ids) == 1 else None
+        ours = the_one(ids, whole=all_)
+        return None if ours is None else {"id": ours}
 
     async def cancel(self, ticket: Ticket) -> None:
         """Stop it: free before it has started, after that it is charged."""
         await self.wire.ask(f"v1/predictions/{ticket['id']}/cancel", into=_Prediction)
 
-    async def probe(self) -> Health:
-        """Ask whose key it is."""
-        await self.wire.fetch("v1/account")
-        return Health(ok=True)
+    @staticmethod
+    def told(model: str, body: bytes) -> Ticket | None:
+        """A call holds the prediction as asking for it does."""
+        seen = readable(body, _Prediction)
+        return None if seen is None else {"id": seen.id}
 
     @staticmethod
-    def signed(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> bool:
-        """Whether a webhook is the vendor's and at most 5 minutes old; `secret` starts with `whsec_`."""
+    def verify(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> bool:
+        """Signed by the vendor and at most 5 minutes old? `secret` starts with `whsec_`."""
         sent = headers.get("webhook-timestamp", "")
         if not sent.isdecimal() or len(sent) > 12 or abs(now - int(sent)) > _OLDEST_WEBHOOK_S:
             return False
         text = f"{headers.get('webhook-id', '')}.{sent}.".encode("utf-8", "replace") + body
-        mine = b64encode(digest(b64decode(secret.removeprefix("whsec_")), text, "sha256"))
+        try:
+            mine = b64encode(digest(b64decode(secret.removeprefix("whsec_")), text, "sha256"))
+        except ValueError:  # a secret that is none
+            return False
         given = headers.get("webhook-signature", "").split()
         return any(compare_digest(one.removeprefix("v1,").encode("utf-8", "replace"), mine) for one in given)
 
@@ -154,7 +165,7 @@ def _done(seen: _Prediction) -> Done:
         raise Lost("the pictures were deleted: they are kept for one hour")
     links = tuple(_links(seen.output))
     if not links:
-        raise Malformed(f"it succeeded without a picture: {str(seen.output)[:_SHOWN]}")
+        raise Malformed(f"it succeeded without a picture: {str(seen.output)[:SHOWN]}")
     seconds = None if seen.metrics is None else seen.metrics.predict_time
     usage = None if seconds is None else Usage(seconds=seconds)
     return Done(links=links, usage=usage, engine=None if seen.version == "hidden" else seen.version)
@@ -171,15 +182,8 @@ def _links(output: JsonValue) -> Iterator[str]:
 
 def _failure(seen: _Prediction) -> ProviderError:
     """Official models charge for pictures alone, community models for the time until they failed."""
-    said = f"failed: {(seen.error or 'without a reason')[:_SHOWN]}"
+    said = f"failed: {(seen.error or 'without a reason')[:SHOWN]}"
     billed: Literal["no", "maybe"] = "no" if seen.version == "hidden" else "maybe"
     failure = (Refused if _REFUSED.search(said) else Rejected)(said)
     failure.billed = billed
     return failure
-
-
-def _fault(body: bytes) -> _Fault:
-    try:
-        return _Fault.model_validate_json(body)
-    except ValidationError:
-        return _Fault()

@@ -1,17 +1,16 @@
 """What a model at Replicate is asked, in its own words, and what was asked of it lately."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from pydantic import AwareDatetime, BaseModel, JsonValue
 
 from limner.core.errors import Lost, Malformed, Rejected, TimedOut, Unavailable
-from limner.core.shapes import extension, media_type
 from limner.providers.base import Call
 from limner.providers.masks import white_where_clear
-from limner.wire import Part, Wire
+from limner.providers.orders import Fields, data_url, file
+from limner.wire import Wire
 
 _PAGES = 20
 _INLINE_BYTES = 192 * 1024
@@ -23,10 +22,8 @@ Word = Literal[
 """Fields of a request; `size` is both sides as `WxH`."""
 
 
-class Dialect(BaseModel):
+class Dialect(BaseModel, frozen=True, extra="forbid"):
     """How one model is spoken to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     official: bool = False
     """Called by its name alone; a community model is called by a version."""
@@ -69,12 +66,12 @@ class _Page(BaseModel):
     next: str | None = None
 
 
-def inputs(call: Call) -> dict[str, JsonValue]:
+def inputs(call: Call) -> Fields:
     """All the fields but the pictures."""
     wish, dialect = call.request, Dialect.model_validate(call.dialect)
     size = f"{wish.width}x{wish.height}"
     ours = wish.model_dump(exclude_none=True) | {"size": size}
-    fields: dict[str, JsonValue] = {"prompt": wish.prompt}
+    fields: Fields = {"prompt": wish.prompt}
     fields |= {name: ours[word] for word, name in dialect.names.items() if word in ours}
     if dialect.formats:
         fields["output_format"] = dialect.formats.get(wish.format, "png")
@@ -85,7 +82,7 @@ def inputs(call: Call) -> dict[str, JsonValue]:
     return fields | (free if isinstance(free, dict) else dict(wish.options))
 
 
-async def whole(call: Call, wire: Wire) -> dict[str, JsonValue]:
+async def whole(call: Call, wire: Wire) -> Fields:
     """All the fields, with the pictures."""
     fields, dialect = inputs(call), Dialect.model_validate(call.dialect)
     if dialect.image is not None and call.inputs:
@@ -106,8 +103,9 @@ async def version(call: Call, wire: Wire) -> str:
     return name if newest.get("id") in (None, "hidden") else str(newest["id"])
 
 
-async def listed(wire: Wire, since: float) -> list[Listed]:
-    """The account's predictions from that Unix second on, newest first, as far as some pages reach."""
+async def listed(wire: Wire, since: float) -> tuple[list[Listed], bool]:
+    """The account's predictions from that Unix second on, newest first, and whether these are all: some
+    pages are read and no more."""
     found: list[Listed] = []
     path: str | None = "v1/predictions"
     for _ in range(_PAGES):
@@ -117,17 +115,16 @@ async def listed(wire: Wire, since: float) -> list[Listed]:
         fresh = [one for one in page.results if one.created_at.timestamp() >= since]
         found += fresh
         path = page.next if len(fresh) == len(page.results) else None
-    return found
+    return found, path is None
 
 
 async def _address(picture: bytes, wire: Wire) -> str:
     """Where the vendor finds an input picture; uploading is free."""
-    mime = media_type(picture)
     if len(picture) <= _INLINE_BYTES:
-        return f"data:{mime};base64,{b64encode(picture).decode()}"
-    part = Part("content", picture, f"input.{extension(mime)}", mime)
+        return data_url(picture)
     with _before_the_order():
-        return (await wire.send("POST", "v1/files", form=[part])).read(_Upload).urls["get"]
+        answer = await wire.send("POST", "v1/files", form=[file("content", picture)])
+        return answer.read(_Upload).urls["get"]
 
 
 @contextmanager

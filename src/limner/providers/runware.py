@@ -2,7 +2,6 @@
 
 import re
 from asyncio import to_thread
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -13,9 +12,10 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from limner.core import errors
 from limner.core.errors import Lost, Malformed, ProviderError, RateLimited, Refused, Rejected, Unauthorized
-from limner.core.shapes import media_type
+from limner.providers.answers import SHOWN
 from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket
 from limner.providers.masks import white_where_clear
+from limner.providers.orders import Fields, data_url, given
 from limner.wire import by_status, retry_after_s
 
 
@@ -79,6 +79,7 @@ class Runware(Provider):
     name = "runware"
     base_url = "https://api.runware.ai/v1/"
     recovery = Recovery.NAMED
+    concurrency = 4  # what its makers advise per key
     key_env = ("RUNWARE_API_KEY",)
 
     @staticmethod
@@ -133,7 +134,7 @@ class Runware(Provider):
 def _task(call: Call) -> JsonValue:
     """The order. What the model takes none of is None in the request, and is left out."""
     wish = call.request
-    task: dict[str, JsonValue] = {"taskType": "imageInference", "taskUUID": call.uuid, "model": call.model}
+    task: Fields = {"taskType": "imageInference", "taskUUID": call.uuid, "model": call.model}
     task |= {"outputType": "URL", "outputFormat": {"jpeg": "JPG"}.get(wish.format, wish.format.upper())}
     task |= {"includeCost": True, "deliveryMethod": "async", **_pictures(call), **wish.options}
     if wish.operation == "upscale":
@@ -142,28 +143,24 @@ def _task(call: Call) -> JsonValue:
     task |= {"positivePrompt": wish.prompt, "numberResults": wish.count, "CFGScale": wish.guidance_scale}
     task |= {"width": wish.width, "height": wish.height, "steps": wish.steps, "seed": wish.seed}
     task |= {"negativePrompt": wish.negative_prompt or None, "strength": wish.strength}
-    return {name: value for name, value in task.items() if value is not None}
+    return given(task)
 
 
-def _pictures(call: Call) -> dict[str, JsonValue]:
+def _pictures(call: Call) -> Fields:
     """Edits and enlargements are new enough to have their pictures below `inputs` with every model."""
-    given: list[JsonValue] = [_uri(picture) for picture in call.inputs]
+    shown: list[JsonValue] = [data_url(picture) for picture in call.inputs]
     match call.request.operation:
         case "generate":
             return {}
         case "edit":
-            return {"inputs": {"referenceImages": given}}
+            return {"inputs": {"referenceImages": shown}}
         case "upscale":
-            return {"inputs": {"image": given[0]}}
+            return {"inputs": {"image": shown[0]}}
         case "image-to-image" | "variation" | "inpaint":
-            seed = {"seedImage": given[0]}
+            seed = {"seedImage": shown[0]}
     if call.mask is not None:
-        seed["maskImage"] = _uri(call.mask)
+        seed["maskImage"] = data_url(call.mask)
     return {"inputs": seed} if _Dialect.model_validate(call.dialect).inputs == "below" else seed
-
-
-def _uri(picture: bytes) -> str:
-    return f"data:{media_type(picture)};base64,{b64encode(picture).decode()}"
 
 
 def _outcome(ticket: Ticket, said: _Answer) -> Outcome:
@@ -186,6 +183,6 @@ def _outcome(ticket: Ticket, said: _Answer) -> Outcome:
 
 
 def _meaning(fault: _Fault, headers: Mapping[str, str] | None = None) -> ProviderError:
-    said = f"{fault.code}: {fault.message}"[:200]
+    said = f"{fault.code}: {fault.message}"[:SHOWN]
     kind = next((kind for shape, kind in _MEANINGS if re.search(shape, fault.code)), Rejected)
     return RateLimited(said, retry_after_s(headers or {})) if kind is RateLimited else kind(said)

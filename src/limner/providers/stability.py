@@ -3,24 +3,23 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 
 from limner.core.errors import Malformed, ProviderError, RateLimited, Refused, Rejected
 from limner.core.request import Format
-from limner.core.shapes import extension, media_type
+from limner.core.shapes import media_type
+from limner.providers.answers import SHOWN, readable
 from limner.providers.base import Call, Done, Health, Outcome, Provider, Recovery
+from limner.providers.orders import file, given
 from limner.wire import Answer, Part, by_status, retry_after_s
 
-_SHOWN = 200
 _BLOCKED_S = 60.0
 _STRENGTH = 0.6
 _FOR_ZERO = 4294967294
 """The seed sent for 0, which at this vendor is any seed."""
 
 
-class _Dialect(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Dialect(BaseModel, frozen=True, extra="forbid"):
     path: Literal["generate/core", "generate/ultra", "generate/sd3", "upscale/fast", "upscale/conservative"]
     ratios: dict[str, str] = {}
     """The vendor's name for the shape of a size, by `WxH`: it takes no sizes."""
@@ -53,8 +52,8 @@ class Stability(Provider):
         """By the status, but 403 is moderation or a missing right, and only the body's name tells which."""
         if status < 400:
             return None
-        fault = _fault(body)
-        why = f"{fault.name}: {' '.join(fault.errors) or fault.message}"[:_SHOWN] if fault.name else ""
+        fault = readable(body, _Fault) or _Fault()
+        why = f"{fault.name}: {' '.join(fault.errors) or fault.message}"[:SHOWN] if fault.name else ""
         said = f"{status}: {why}"
         if fault.name == "content_moderation":
             return Refused(said)
@@ -66,9 +65,8 @@ class Stability(Provider):
         """Order one picture and wait for it."""
         dialect = _Dialect.model_validate(call.dialect)
         path = f"v2beta/stable-image/{dialect.path}"
-        answer = await self.wire.send(
-            "POST", path, form=_form(call, dialect), headers={"Accept": "image/*"}, order=True
-        )
+        form = _form(call, dialect)
+        answer = await self.wire.send("POST", path, form=form, headers={"Accept": "image/*"}, order=True)
         return _done(answer)
 
     async def probe(self) -> Health:
@@ -91,23 +89,21 @@ def _form(call: Call, dialect: _Dialect) -> list[Part]:
             fields["model"] = call.model
             fields["mode"] = "image-to-image" if call.inputs else "text-to-image"
             fields["cfg_scale"] = None if wish.guidance_scale is None else f"{wish.guidance_scale:g}"
-        case "generate/core" | "generate/ultra":
-            pass
         case "upscale/fast":
             fields = {"output_format": fields["output_format"]}
-            _check_scale(wish.scale, dialect)
-        case "upscale/conservative":
-            _check_scale(wish.scale, dialect)
+        case "generate/core" | "generate/ultra" | "upscale/conservative":
+            pass
     match wish.operation:
         case "image-to-image":
             fields["strength"] = f"{_STRENGTH if wish.strength is None else wish.strength:g}"
         case "generate":
             fields["aspect_ratio"] = dialect.ratios.get(f"{wish.width}x{wish.height}")
+        case "upscale":
+            _check_scale(wish.scale, dialect)
         case _:
             pass
-    options = {name: str(value) for name, value in wish.options.items()}
-    words = {name: value for name, value in (fields | options).items() if value is not None}
-    return [*(Part(name, value) for name, value in words.items()), *map(_file, call.inputs)]
+    words = given(fields | {name: str(value) for name, value in wish.options.items()})
+    return [*(Part(name, word) for name, word in words.items()), *(file("image", one) for one in call.inputs)]
 
 
 def _check_scale(wanted: float | None, dialect: _Dialect) -> None:
@@ -117,15 +113,10 @@ def _check_scale(wanted: float | None, dialect: _Dialect) -> None:
     raise Rejected(f"{dialect.path} {able}; leave the scale out")
 
 
-def _file(picture: bytes) -> Part:
-    mime = media_type(picture)
-    return Part("image", picture, f"image.{extension(mime)}", mime)
-
-
 def _done(answer: Answer) -> Done:
     """The picture, unless it was blurred on purpose: that comes with 200 as well."""
     if not media_type(answer.body).startswith("image/"):
-        raise Malformed(f"the answer is no picture: {answer.body[:_SHOWN].decode('utf-8', 'replace')}")
+        raise Malformed(f"the answer is no picture: {answer.body[:SHOWN].decode('utf-8', 'replace')}")
     seed = answer.headers.get("seed", "")
     match answer.headers.get("finish-reason", "SUCCESS"):
         case "SUCCESS":
@@ -135,10 +126,3 @@ def _done(answer: Answer) -> Done:
             raise Refused("CONTENT_FILTERED: the picture was blurred by moderation", billed="maybe")
         case word:
             raise Malformed(f"unknown finish-reason {word[:40]!r}")
-
-
-def _fault(body: bytes) -> _Fault:
-    try:
-        return _Fault.model_validate_json(body)
-    except ValidationError:
-        return _Fault()

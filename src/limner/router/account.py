@@ -19,5 +19,14 @@ class Account:
     """False when nothing was set up: it is mentioned only to callers who name it."""
     model: str | None = None
     """The vendor's name of the model for orders that name none."""
+    latency_s: float | None = None
+    """How long its orders took lately, None when there were none."""
+    cap: int | None = None
+    """Orders it takes at once, None for any number."""
     load: int = 0
     """Orders under way; of several accounts that would do, the least loaded is asked."""
+
+    @property
+    def full(self) -> bool:
+        """It bears no further order now: no obstacle, since the job may wait for it."""
+        return self.cap is not None and self.load >= self.cap

@@ -7,6 +7,21 @@ BreakerState = Literal["CLOSED", "OPEN", "HALF_OPEN"]
 
 
 @dataclass(frozen=True, slots=True)
+class Circuit:
+    """A breaker as people and programs see it."""
+
+    state: BreakerState
+    failure_count: int
+    last_failure: float | None
+    """Unix seconds."""
+    available: bool
+    threshold: int
+    timeout_ms: int
+    recovery_in_ms: int | None
+    """Until one order may try again, while it is open."""
+
+
+@dataclass(frozen=True, slots=True)
 class Breaker:
     """Opens at `threshold` failures within `window_s` seconds, for as long; then one probe may pass."""
 
@@ -22,6 +37,20 @@ class Breaker:
         if self.opened_at is None:
             return "CLOSED"
         return "OPEN" if now - self.opened_at < self.window_s else "HALF_OPEN"
+
+    def record(self, now: float, wall: float) -> "Circuit":
+        """What is shown of it; `wall` is the Unix time of `now`."""
+        state = self.state(now)
+        left = 0.0 if self.opened_at is None else self.window_s - (now - self.opened_at)
+        return Circuit(
+            state=state,
+            failure_count=len([at for at in self.failures if now - at < self.window_s]),
+            last_failure=None if not self.failures else wall - (now - self.failures[-1]),
+            available=self.admits(now),
+            threshold=self.threshold,
+            timeout_ms=round(self.window_s * 1000),
+            recovery_in_ms=round(left * 1000) if state == "OPEN" else None,
+        )
 
     def admits(self, now: float) -> bool:
         """True when an order may be placed; half open admits one probe per window."""

@@ -18,6 +18,12 @@ class Candidate:
 
     model: Model
     notes: tuple[Note, ...] = ()
+    default: str | None = None
+    """The name is what some accounts take when none is given: only those are asked for it."""
+
+    def asked(self, accounts: Sequence[Account]) -> list[Account]:
+        """Of the provider's accounts, those that may be asked."""
+        return [one for one in accounts if self.default in (None, one.model)]
 
 
 def candidates(
@@ -57,9 +63,9 @@ def _unnamed(
             continue
         if not model.open:
             found.append(Candidate(model))
-        elif default := next((one.model for one in ready if one.model), None):
-            found.append(Candidate(_as(model, default)))
-        elif request.provider and model.ref:
+        elif defaults := dict.fromkeys(one.model for one in ready if one.model):
+            found += [Candidate(_as(model, name), default=name) for name in defaults]
+        elif request.provider and model.ref and all(one.open or _gone(one, today) for one in served):
             found.append(Candidate(model))
     if not found and request.provider:
         raise _nothing_at(request.provider, served, accounts[request.provider])
@@ -74,15 +80,19 @@ def _meant(
     today: date,
 ) -> list[Candidate]:
     """Entries of that name; without a usable one, those that stand in for it."""
-    stand_ins = [Candidate(model) for model in known if name in model.stands_in_for]
+    stand_ins = [Candidate(m) for m in known if name in m.stands_in_for and not _gone(m, today)]
     exact = [model for model in known if name not in model.stands_in_for]
     listed = [model for model in exact if not (model.open and name.startswith(f"{model.provider}/"))]
     if listed:
         meant = [_current(model, served, today) for model in listed]
     else:
         meant = [Candidate(_as(model, name.removeprefix(f"{model.provider}/"))) for model in exact]
-    usable = [one for one in meant if any(a.configured for a in accounts[one.model.provider])]
-    return usable or stand_ins or meant
+    return _usable(meant, accounts) or _usable(stand_ins, accounts) or [*meant, *stand_ins]
+
+
+def _usable(found: Sequence[Candidate], accounts: Mapping[str, Sequence[Account]]) -> list[Candidate]:
+    """Those that somebody is set up for."""
+    return [one for one in found if any(account.configured for account in accounts[one.model.provider])]
 
 
 def _gone(model: Model, today: date) -> bool:

@@ -6,19 +6,17 @@ from decimal import Decimal
 
 from limner.catalog.fit import Fitted, Misfit, fit
 from limner.catalog.model import Model
-from limner.catalog.price import estimate_s, estimate_usd
+from limner.catalog.price import estimate_s, estimate_usd, explain
 from limner.core.errors import InvalidRequest, NoRoute, OverBudget
-from limner.core.quote import PassedOver, Route, Target
-from limner.core.request import GenerateRequest, RoutePolicy, Tier
+from limner.core.quote import Agreed, PassedOver, Route, Target
+from limner.core.request import GenerateRequest, Tier
 from limner.router.account import Account
 from limner.router.candidates import Candidate, candidates
+from limner.router.policy import TIERS, Choice, ordered, wanted_tier
 
 Vocabulary = Callable[[Model], frozenset[str] | None]
 """The words a model knows, None when it reads any word."""
-Key = Callable[["_Choice"], tuple[Decimal | float | int | bool, ...]]
 
-_TIER_RANK: dict[Tier, int] = {"ultra": 0, "high": 1, "standard": 2, "fast": 3}
-_UNKNOWN_LAST = Decimal("Infinity")
 _ALTERNATIVES = 3
 _MOST_REASONS = 40
 """Reasons kept in a route, whatever the catalog's size."""
@@ -26,30 +24,6 @@ _MOST_REASONS = 40
 
 def reads_anything(_model: Model) -> None:
     """The vocabulary of models that have no limit to it."""
-
-
-class _Choice:
-    """A target with what orders it among others."""
-
-    __slots__ = ("account", "model", "target")
-
-    def __init__(self, target: Target, account: Account, model: Model) -> None:
-        self.target = target
-        self.account = account
-        self.model = model
-
-    @property
-    def bent(self) -> bool:
-        """The picture will not have the size that was asked for."""
-        return any(note.field == "size" for note in self.target.notes)
-
-    @property
-    def price(self) -> Decimal:
-        return _UNKNOWN_LAST if self.target.price_usd is None else self.target.price_usd
-
-    @property
-    def seconds(self) -> float:
-        return float("inf") if self.target.seconds is None else self.target.seconds
 
 
 def plan(
@@ -60,12 +34,15 @@ def plan(
     *,
     seed: int | None = None,
     today: date = date.max,
+    agreed: Agreed | None = None,
+    ceiling_usd: Decimal | None = None,
 ) -> Route:
     """The targets in the order they are tried, and those passed over with the reason.
 
     The first is the best by the caller's policy; what follows costs no more and is no other tier, unless
     the policy allows it. `seed` was drawn for a caller who gave none. What is retired by `today` is served
-    by its successor.
+    by its successor. What a quote promises (`agreed`) comes first where it can be used, and nothing above
+    `ceiling_usd` is asked.
 
     Raises `InvalidRequest` when a named model, provider or value is at fault whoever serves, `OverBudget`
     when only the price stands in the way, and `NoRoute` when nothing can serve now.
@@ -73,8 +50,9 @@ def plan(
     by_provider: dict[str, list[Account]] = {}
     for account in accounts:
         by_provider.setdefault(account.provider, []).append(account)
-    named = candidates(request, models, by_provider, today)
-    choices: list[_Choice] = []
+    ceiling = _lower(ceiling_usd, request.policy.max_cost_usd)
+    named = _of_tier(wanted_tier(request), candidates(request, models, by_provider, today))
+    choices: list[Choice] = []
     passed: list[PassedOver] = []
     misfits: list[Misfit] = []
     dear = passing = False
@@ -84,26 +62,55 @@ def plan(
             misfits.append(fitted)
             passed.append(_over(candidate.model, fitted.reason))
             continue
-        for account in by_provider[candidate.model.provider]:
+        for account in candidate.asked(by_provider[candidate.model.provider]):
             target = _target(candidate, account, fitted)
-            too_dear = _too_dear(target, request.policy.max_cost_usd)
-            dear = dear or too_dear is not None
+            too_dear = _too_dear(target, ceiling)
+            dear = dear or (too_dear is not None and account.obstacle is None)
             obstacle = account.obstacle or too_dear
-            passing = passing or (account.obstacle is not None and account.passing)
+            passing = passing or (account.obstacle is not None and account.passing and too_dear is None)
             if obstacle:
                 passed.append(PassedOver(target=target.name, reason=obstacle))
             else:
-                choices.append(_Choice(target, account, candidate.model))
+                choices.append(Choice(target, account, candidate.model))
     if not choices:
         misfit = misfits[0] if misfits and len(misfits) == len(named) else None
         raise _nothing(passed, misfit, dear=dear, passing=passing)
-    ordered = sorted(choices, key=_order(request.policy.prefer))
-    targets = [ordered[0], *_fallbacks(request, ordered, passed)] if request.policy.fallback else ordered[:1]
+    best = sorted(ordered(choices, request.policy.prefer), key=_promised(agreed))
+    targets = [best[0], *_fallbacks(request, best, passed, ceiling)] if request.policy.fallback else best[:1]
     return Route(
-        targets=tuple(one.target for one in targets),
+        targets=tuple(_explained(one) for one in targets),
         passed_over=tuple(passed[:_MOST_REASONS]),
-        alternatives=tuple(one.target for one in ordered[1 : 1 + _ALTERNATIVES]),
+        alternatives=tuple(one.target for one in best[1 : 1 + _ALTERNATIVES]),
     )
+
+
+def _promised(agreed: Agreed | None) -> Callable[[Choice], int]:
+    """Sort key: what was quoted, then the same model at another of the provider's accounts, then the rest."""
+
+    def rank(choice: Choice) -> int:
+        one = choice.target
+        if agreed is None or (one.name, one.ref) != (agreed.name, agreed.ref):
+            return 2
+        return 0 if one.account == agreed.account else 1
+
+    return rank
+
+
+def _explained(choice: Choice) -> Target:
+    priced = explain(choice.target.request, choice.model)
+    return choice.target.model_copy(update={"priced": priced})
+
+
+def _of_tier(tier: Tier | None, found: list[Candidate]) -> list[Candidate]:
+    """Those of the tier. Raises `NoRoute` that names the tiers there are."""
+    chosen = [one for one in found if tier in (None, one.model.tier)]
+    if found and not chosen:
+        there = [one for one in TIERS if any(candidate.model.tier == one for candidate in found)]
+        raise NoRoute(
+            f"no models available for quality tier: {tier}; available tiers: {', '.join(there)}",
+            {f"tier {tier}": f"available tiers: {', '.join(there)}"},
+        )
+    return chosen
 
 
 def _fitted(
@@ -132,17 +139,17 @@ def _target(candidate: Candidate, account: Account, fitted: Fitted) -> Target:
 
 
 def _fallbacks(
-    request: GenerateRequest, ordered: Sequence[_Choice], passed: list[PassedOver]
-) -> list[_Choice]:
+    request: GenerateRequest, best: Sequence[Choice], passed: list[PassedOver], ceiling: Decimal | None
+) -> list[Choice]:
     """What may follow the first: never dearer and never another kind of picture without the caller's word.
 
     A caller who named no model gets one model of each account: a second one there would mostly fail alike.
     """
-    first = ordered[0]
-    following: list[_Choice] = []
+    first = best[0]
+    following: list[Choice] = []
     asked = {first.account.name}
-    for choice in ordered[1:]:
-        reason = _not_after(first, choice, request)
+    for choice in best[1:]:
+        reason = _not_after(first, choice, request, ceiling)
         if reason is not None:
             passed.append(PassedOver(target=choice.target.name, reason=reason))
         elif request.model is not None or choice.account.name not in asked:
@@ -151,9 +158,11 @@ def _fallbacks(
     return following
 
 
-def _not_after(first: _Choice, choice: _Choice, request: GenerateRequest) -> str | None:
+def _not_after(
+    first: Choice, choice: Choice, request: GenerateRequest, ceiling: Decimal | None
+) -> str | None:
     """Why the choice may not be fallen back to, None when it may."""
-    ceiling = first.target.price_usd if request.policy.max_cost_usd is None else request.policy.max_cost_usd
+    ceiling = first.target.price_usd if ceiling is None else ceiling
     price = choice.target.price_usd
     if price is None or (price and (ceiling is None or price > ceiling)):
         return f"not fallen back to: dearer than {first.target.name}; policy.max_cost_usd allows more"
@@ -164,33 +173,16 @@ def _not_after(first: _Choice, choice: _Choice, request: GenerateRequest) -> str
     return f"not fallen back to: {choice.target.tier}, not {first.target.tier}; policy.substitutes allows it"
 
 
+def _lower(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return min((usd for usd in (one, other) if usd is not None), default=None)
+
+
 def _too_dear(target: Target, ceiling: Decimal | None) -> str | None:
     if ceiling is None:
         return None
     if target.price_usd is None:
         return "its price is unknown and a ceiling was set"
     return f"costs ${target.price_usd}, above ${ceiling}" if target.price_usd > ceiling else None
-
-
-def _order(prefer: RoutePolicy) -> Key:
-    """Sort key per policy. The size asked for comes before price; the sort is stable, so the catalog's order
-    decides between equals, after the accounts' load."""
-    match prefer:
-        case "local-first":
-            return lambda c: (
-                not c.account.local,
-                c.bent,
-                c.price,
-                _TIER_RANK[c.target.tier],
-                c.model.fallback_priority,
-                c.account.load,
-            )
-        case "cheapest":
-            return lambda c: (c.bent, c.price, _TIER_RANK[c.target.tier], c.account.load)
-        case "fastest":
-            return lambda c: (c.bent, c.seconds, c.price, c.account.load)
-        case "listed":
-            return lambda _choice: ()
 
 
 def _told(passed: Sequence[PassedOver]) -> list[str]:
@@ -216,6 +208,6 @@ def _nothing(
     said = "; ".join(_told(passed))
     if misfit is not None:
         return InvalidRequest(said, misfit.field)
-    if dear:
+    if dear and not passing:
         return OverBudget(said)
     return NoRoute(said or "no provider is set up", reasons, passing=passing)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from limner.core.errors import ProviderError, RateLimited
-from limner.router.breaker import Breaker
+from limner.router.breaker import Breaker, Circuit
 
 _UNAUTHORIZED_REST_S = 300.0
+_NEWEST = 0.2
+"""Share of the newest order in an account's latency."""
 
 
 class Pulse:
@@ -19,6 +21,8 @@ class Pulse:
         self._breakers: dict[str, Breaker] = {}
         self._rests: dict[str, tuple[float, str]] = {}
         self._under_way: Counter[str] = Counter()
+        self._latency: dict[str, float] = {}
+        self._changes: Counter[str] = Counter()
 
     def obstacle(self, account: str, now: float) -> str | None:
         """Why the account may not be used at `now`, None when it may."""
@@ -27,6 +31,18 @@ class Pulse:
             return f"rests for {until - now:.0f} s: {reason}"
         breaker = self._breakers.get(account, self._closed)
         return None if breaker.admits(now) else f"Circuit breaker OPEN for {account}"
+
+    def circuit(self, account: str, now: float, wall: float) -> Circuit:
+        """The account's breaker as it is shown; `wall` is the Unix time of `now`."""
+        return self._breakers.get(account, self._closed).record(now, wall)
+
+    def changes(self, account: str) -> int:
+        """How often what is known of the account changed: whoever remembers it asks anew then."""
+        return self._changes[account]
+
+    def latency_s(self, account: str) -> float | None:
+        """How long its orders took lately, newer ones counting more; None before the first."""
+        return self._latency.get(account)
 
     def load(self, account: str) -> int:
         """Orders under way at the account."""
@@ -45,13 +61,19 @@ class Pulse:
 
     def failed(self, account: str, error: ProviderError, now: float) -> None:
         """An order failed at the account."""
+        if error.rests or error.trips:
+            self._changes[account] += 1
         if error.rests:
             rest_s = error.after_s if isinstance(error, RateLimited) else _UNAUTHORIZED_REST_S
             self._rests[account] = (now + rest_s, str(error))
         if error.trips:
             self._breakers[account] = self._breakers.get(account, self._closed).failed(now)
 
-    def succeeded(self, account: str) -> None:
-        """An order ended well at the account."""
-        self._breakers.pop(account, None)
-        self._rests.pop(account, None)
+    def succeeded(self, account: str, took_s: float | None = None) -> None:
+        """An order ended well at the account, `took_s` seconds after it was placed."""
+        known = self._breakers.pop(account, None), self._rests.pop(account, None)
+        if any(known):
+            self._changes[account] += 1
+        if took_s is not None:
+            before = self._latency.get(account, took_s)
+            self._latency[account] = before + _NEWEST * (took_s - before)

@@ -80,6 +80,7 @@ KINDS: dict[Kind, str] = {
 
 _DEFAULT_AFTER_S = 0.5
 _MARKER = re.compile(r"\[\[emu:(?:([\w.-]+):)?(\w+)(?:=(\d{1,6}(?:\.\d{1,6})?))?\]\]")
+_NAME = re.compile(r"\[\[order:([\w.-]{1,64})\]\]")
 
 
 class Match(BaseModel):
@@ -171,6 +172,13 @@ def marked(sight: Sight) -> Fault | None:
 def unmarked(prompt: str) -> str:
     """The prompt without its markers."""
     return _MARKER.sub("", prompt).strip()
+
+
+def named(prompt: str) -> str:
+    """What an order calls itself with `[[order:NAME]]`, so that its charge can be told from others; empty when
+    it says nothing."""
+    found = _NAME.search(prompt)
+    return found[1] if found else ""
 
 
 def as_kind(word: str) -> Kind:

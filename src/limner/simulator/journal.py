@@ -73,10 +73,13 @@ class Line:
     id: str
     usd: Decimal
     images: int
+    name: str = ""
+    """What the order calls itself, with `[[order:NAME]]` in its prompt; a bill need not know."""
 
     def as_json(self) -> dict[str, JsonValue]:
-        """For the admin's answers: money is text."""
-        return asdict(self) | {"usd": str(self.usd)}
+        """For the admin's answers: money is text, and a name is there where there is one."""
+        shown = asdict(self) | {"usd": str(self.usd)}
+        return shown if self.name else {key: value for key, value in shown.items() if key != "name"}
 
 
 class Bill:

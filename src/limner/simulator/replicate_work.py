@@ -103,8 +103,8 @@ class Studio:
         await self._tell(made, "start")
         if made.order.has("never_ends"):
             return
-        await self.world.sleep(made.model.seconds)
         made.logs += " 50%|#####     | 14/28\n"
+        await self.world.sleep(made.model.seconds)
         if EARLY in made.prompt:
             made.output = "https://replicate.delivery/not-yet.png"
             await self.world.sleep(made.model.seconds)

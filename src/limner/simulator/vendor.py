@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import JsonValue
 
 from limner.core.errors import InvalidRequest
-from limner.simulator.faults import Fault, Kind
+from limner.simulator.faults import Fault, Kind, named
 from limner.simulator.journal import Asked, parsed, texts
 from limner.simulator.world import Unreadable, World
 
@@ -52,7 +52,7 @@ class Order:
 
         Raises `ValueError` when `usd` is no number from 0 up.
         """
-        line = self.world.charge(usd, images, id)
+        line = self.world.charge(usd, images, id, named(self.prompt))
         self.asked.images += line.images
         self.asked.usd += line.usd
 

@@ -203,9 +203,15 @@ class World:
         self._stage.foreign_files.put(id, File(data, mime, None))
         return f"{self._stage.foreign_url}/{id}/picture"
 
-    def charge(self, usd: Decimal | str, images: int = 1, id: str | None = None) -> Line:  # noqa: A002 - as in the bill
+    def charge(
+        self,
+        usd: Decimal | str,
+        images: int = 1,
+        id: str | None = None,  # noqa: A002 - as in the bill
+        name: str = "",
+    ) -> Line:
         """Write a line of the bill; an order's own `charge` is the way to do it."""
-        line = Line(self.now(), self._vendor, self.new_id() if id is None else id, _price(usd), images)
+        line = Line(self.now(), self._vendor, self.new_id() if id is None else id, _price(usd), images, name)
         self._stage.bill.lines.append(line)
         return line
 
