@@ -91,7 +91,13 @@ install() {
         fail "installing failed, see above. Behind a proxy or mirror, set HTTPS_PROXY or PIP_INDEX_URL and run again"
 }
 
+postgres() { # tests start servers of their own; the system's package starts one too, which nobody uses
+    command -v initdb >/dev/null 2>&1 || [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] ||
+        system_package postgresql || say "PostgreSQL is missing, and with it the tests of the shared journal"
+}
+
 case $extent in run | dev) ;; *) fail "tools/setup.sh run|dev, not '$extent'" ;; esac
+[ "$extent" = run ] || [ -z "${CI:-}" ] || postgres # elsewhere its tests are left out and named
 if current dev || { [ "$extent" = run ] && current run; }; then
     exit 0
 fi
@@ -102,7 +108,6 @@ if [ "$extent" = run ]; then
     say "installing into $PWD/$venv (only this once, about a minute) ..."
     install --editable .
 else
-    # The tests need no system packages so far. One that does begins here with: system_package NAME || fail "..."
     say "installing into $PWD/$venv what the tests need (only this once, about two minutes) ..."
     install 'pip>=25.1' # the first that reads dependency groups
     install --editable . --group dev

@@ -38,7 +38,7 @@ async def test_a_write_that_fails_does_not_fail_its_neighbours(database):
         "CursorResult",
         "ValueError",
         "CursorResult",
-        "IntegrityError",
+        "Taken",
         "CursorResult",
     ]
     assert await database.read(words) == ["one", "three", "two"]
@@ -133,7 +133,7 @@ async def test_money_rows_survive_a_power_cut(database):
 def test_sqlites_faults_become_ours_by_their_code(code, kind, said):
     fault = sqlite3.OperationalError("boom")
     fault.sqlite_errorcode = code
-    error = told(fault, "sqlite:////home/limner.db")
+    error = told(fault, "/home/limner.db")
     assert type(error) is kind
     assert "/home/limner.db" in str(error)
     assert said in str(error)

@@ -9,19 +9,14 @@ from limner.core.events import JobEvent
 from limner.core.ids import uuid7
 from limner.core.job import Failure, Job
 from limner.core.quote import Note, PassedOver
+from limner.store.connections import Taken
 from limner.store.rows import NewJob, OpenAttempt
 from limner.store.schema import clock, jobs
 from limner.store.steps import Fenced
 from limner.store.store import Store
-from tests.fakes import opened, request, target
+from tests.fakes import request, target
 
 PAID, FREE = target("easel"), target("local", "0")
-
-
-@pytest.fixture
-async def store(tmp_path):
-    async with opened(tmp_path) as store:
-        yield store
 
 
 def new(key=None, priority=0, wanted=None, tenant="me", **changes) -> NewJob:
@@ -123,15 +118,15 @@ async def test_a_lease_that_has_run_out_is_taken_by_another_worker(store):
     work, opened_ = await held(store)
     other = Store(store._database, "other")
     assert await other.claim(1, 15.0) == []
-    await store.renew(-1.0)
+    await store.renew(-1.0, [work.job.id])
     (taken,) = await other.claim(1, 15.0)
     assert (taken.job.id, taken.epoch, taken.attempt) == (work.job.id, 2, opened_)
 
 
 async def test_a_clock_that_jumps_does_not_make_a_worker_take_from_itself(store):
-    await held(store)
-    await store.renew(-1000.0)
-    assert await store.claim(9, 15.0) == []
+    work, _ = await held(store)
+    await store.renew(-1000.0, [work.job.id])
+    assert await store.claim(9, 15.0, held=[work.job.id]) == []
 
 
 async def test_a_stale_lease_can_write_nothing(store):
@@ -222,7 +217,7 @@ async def test_cancelling_a_claimed_job_before_its_first_order_fences_its_worker
 
 async def test_two_attempts_of_one_number_cannot_be(store):
     work, opened_ = await held(store)
-    with pytest.raises(Exception, match="UNIQUE constraint failed: attempts"):
+    with pytest.raises(Taken, match="attempts"):
         await store.begin(opened_, work.epoch, [])
     assert await entries(store) == [("reserve", 40_000)]
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from limner.core.errors import SetupError, StorageError
+from limner.store.connections import Taken
 
 T = TypeVar("T")
 _GROUP = 256
@@ -41,10 +42,13 @@ class _Write:
 
 
 class Database:
-    """Opened by `connect`, closed by `close`; `url` is an SQLAlchemy URL of a SQLite file."""
+    """A SQLite file with one owner; `url` is SQLAlchemy's of it. Closed by `close`."""
+
+    shared: ClassVar[bool] = False
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.place = url.removeprefix("sqlite:///")
         self._engine = _engine(url)
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="limner-writer", daemon=True)
@@ -57,8 +61,8 @@ class Database:
     async def write(self, act: Callable[[Connection], T]) -> T:
         """Run `act` in a transaction and return its result once that is on disk.
 
-        Raises what `act` raises, and `StorageError` when the disk or database refuses. Once handed over,
-        the write happens even if the caller is cancelled.
+        Raises what `act` raises, `Taken` for a key that exists, and `StorageError` when the disk or database
+        refuses. Once handed over, the write happens even if the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -75,7 +79,7 @@ class Database:
             with self._engine.begin() as connection:
                 return act(connection)
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise told(error, self.url) from error
+            raise told(error, self.place) from error
 
     def close(self) -> None:
         """Finish what was handed over, then close all connections."""
@@ -90,7 +94,7 @@ class Database:
             with self._engine.connect() as connection:
                 return act(connection)
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise told(error, self.url) from error
+            raise told(error, self.place) from error
 
     def _write_all(self) -> None:
         with self._engine.connect() as connection:
@@ -125,7 +129,7 @@ class Database:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             if len(group) == 1:
-                return [(group[0], told(error, self.url))]
+                return [(group[0], told(error, self.place))]
         finally:
             connection.rollback()  # forgets what SQLAlchemy began by itself; the driver has ended it
         return [pair for write in group for pair in self._commit(connection, [write])]
@@ -151,13 +155,14 @@ def _resolve(pairs: "list[tuple[_Write, Any]]") -> None:
             write.future.set_result(result)
 
 
-def told(error: Exception, url: str) -> Exception:
+def told(error: Exception, file: str) -> Exception:
     """The database's error as one of ours, with the way out; other errors as they are."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
-        file = url.removeprefix("sqlite:///")
         said = str(cause)
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
+        if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+            return Taken(said)
         match code & 0xFF:
             case sqlite3.SQLITE_FULL:
                 return StorageError(f"the disk that holds {file} is full; free some space and try again")

@@ -11,6 +11,14 @@ import orjson
 from limner.core.errors import HomeInUse, SetupError
 
 
+def make_home(home: Path) -> None:
+    """Make the home folder where there is none. Raises `SetupError`."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(home, error) from error
+
+
 class HomeLock:
     """Exclusive ownership of a home folder; the lock file says who has it and where it answers.
 
@@ -23,14 +31,11 @@ class HomeLock:
         self._file: int | None = None
 
     def __enter__(self) -> Self:
+        make_home(self._home)
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise SetupError(
-                f"{self._home} cannot be used as Limner's home: {error.strerror}; "
-                "set LIMNER_HOME to a folder that can be written"
-            ) from error
+            raise _unusable(self._home, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,3 +78,10 @@ class HomeLock:
             "stop it, or set LIMNER_HOME to another folder",
             url,
         )
+
+
+def _unusable(home: Path, error: OSError) -> SetupError:
+    return SetupError(
+        f"{home} cannot be used as Limner's home: {error.strerror}; "
+        "set LIMNER_HOME to a folder that can be written"
+    )

@@ -6,9 +6,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from limner.core.errors import SetupError, StorageError
-from limner.store.database import Database
+from limner.store.connections import Connections
+from limner.store.schema import tables
 
 _SOUND_CHECK_BYTES = 64 * 1024 * 1024
+_OLDEST_POSTGRES = 15
+_MIGRATING = 0x6C696D6E6572
+"""The number of our advisory lock: "limner"."""
 
 
 def revisions() -> list[str]:
@@ -17,8 +21,8 @@ def revisions() -> list[str]:
     return sorted(entry.name.split("_")[0] for entry in folder.iterdir() if entry.name[0].isdigit())
 
 
-def migrate(database: Database) -> None:
-    """Check that the file is sound and ours, and bring it up to date.
+def migrate(database: Connections) -> None:
+    """Check that the database is sound and ours, and bring it up to date.
 
     Raises `SetupError` for a corrupt file, for another program's database, and for one written by a newer
     Limner, all of which are left untouched.
@@ -29,32 +33,56 @@ def migrate(database: Database) -> None:
         raise SetupError(str(error)) from error
 
 
-def _bring_up(database: Database) -> None:
+def _bring_up(database: Connections) -> None:
+    def behind(connection: Connection) -> bool:
+        (_check_server if database.shared else _check_sound)(connection)
+        return _behind(connection, database.place)
+
+    def upgrade(connection: Connection) -> None:
+        if database.shared:
+            # Processes that start at the same moment come here one after the other.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        if _behind(connection, database.place):
+            _upgrade(connection)
+
+    if database.begin(behind):
+        database.begin(upgrade)
+
+
+def _behind(connection: Connection, place: str) -> bool:
+    """Is there something to do? Raises `SetupError` for what is not ours, or newer than we are."""
     known = revisions()
-    current = database.begin(_current)
-    if current == known[-1]:
-        return
+    names = tables(connection)
+    versioned = "alembic_version" in names
+    strange = sorted(names - {"alembic_version"})
+    if strange and not (versioned and "attempts" in names):
+        raise SetupError(
+            f"{place} holds another program's tables ({', '.join(strange[:3])}, ...); "
+            "set LIMNER_DATABASE_URL to a database of its own"
+        )
+    current = (
+        connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if versioned else None
+    )
     if current is not None and current not in known:
         raise SetupError(
-            f"{database.url.removeprefix('sqlite:///')} was written by a newer Limner (schema {current}, "
-            f"this one knows {known[-1]}); upgrade Limner, or set LIMNER_HOME to another folder"
+            f"{place} was written by a newer Limner (schema {current}, this one knows {known[-1]}); "
+            "upgrade Limner, or set LIMNER_HOME and LIMNER_DATABASE_URL to others"
         )
-    database.begin(_upgrade)
+    return bool(current != known[-1])
 
 
-def _current(connection: Connection) -> str | None:
-    """The file's revision, None for a new one."""
-    _check_sound(connection)
-    names = set(connection.dialect.get_table_names(connection))
-    if "alembic_version" in names:
-        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
-        return None if row is None else str(row[0])
-    if names:
+def _check_server(connection: Connection) -> None:
+    """What the journal needs of PostgreSQL."""
+    version = connection.exec_driver_sql("SHOW server_version").scalar_one()
+    if int(version.split(".")[0].split()[0]) < _OLDEST_POSTGRES:
+        raise SetupError(f"the journal needs PostgreSQL {_OLDEST_POSTGRES} or newer; this is {version}")
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
         raise SetupError(
-            f"{connection.engine.url.database} holds another program's tables "
-            f"({', '.join(sorted(names)[:3])}, ...); set LIMNER_DATABASE_URL to a file of its own"
+            f"database {connection.engine.url.database} is encoded as {encoding}; "
+            "make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
         )
-    return None
 
 
 def _check_sound(connection: Connection) -> None:

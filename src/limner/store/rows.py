@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue, TypeAdapter
 from sqlalchemy.engine import Row
 
 from limner.core.errors import Billed
@@ -12,6 +12,7 @@ from limner.core.job import (
     Attempt,
     AttemptState,
     Confirmation,
+    Decided,
     Failure,
     How,
     Job,
@@ -21,7 +22,7 @@ from limner.core.job import (
     cost_usd,
 )
 from limner.core.money import from_micros, to_micros
-from limner.core.quote import Note, PassedOver, Route, Target
+from limner.core.quote import Note, PassedOver, Priced, Route, Target
 from limner.core.request import GenerateRequest
 
 Ticket = dict[str, JsonValue]
@@ -31,13 +32,20 @@ _PASSED = TypeAdapter(tuple[PassedOver, ...])
 _TICKET = TypeAdapter(dict[str, JsonValue])
 
 
+class _Explained(BaseModel):
+    """Of a stored target, what receipts show."""
+
+    priced: Priced | None = None
+
+
 JOB_COLUMNS = (
     "id", "tenant", "project", "state", "request", "fingerprint", "client_key", "priority", "created_at",
     "started_at", "deadline_s", "notes", "passed_over", "cancel_requested", "images", "account", "ceiling",
+    "confirmation",
 )  # fmt: skip
 ATTEMPT_COLUMNS = (
     "id", "job_id", "n", "state", "provider", "account", "model", "why", "how", "target", "price_reserved",
-    "submitted_at", "deadline_at", "epoch",
+    "submitted_at", "deadline_at", "epoch", "hook",
 )  # fmt: skip
 ARTIFACT_COLUMNS = (
     "id", "job_id", "attempt_id", "idx", "digest", "size_bytes", "width", "height", "format", "seed",
@@ -79,6 +87,8 @@ class OpenAttempt:
     state: AttemptState = "submitting"
     how: How = "direct"
     ticket: Ticket | None = None
+    hook: str | None = None
+    """What the vendor's call names this order by, None when it is not told to call."""
 
     @property
     def id(self) -> str:
@@ -97,6 +107,7 @@ class OpenAttempt:
             how=self.how,
             price_usd=self.target.price_usd,
             submitted_at=self.submitted_at,
+            priced=self.target.priced,
             error=error,
         )
 
@@ -113,6 +124,17 @@ class Work:
     attempt: OpenAttempt | None = None
     route: Route | None = None
     """Given when the job was just planned and `attempt`, its first order, is written but not yet sent."""
+    left_s: float | None = None
+    """Until its deadline, by the database's clock; None: all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a job that is held stands in the journal."""
+
+    epoch: int
+    """Another one than the holder's: the lease was lost."""
+    cancel_requested: bool
 
 
 def job_values(new: NewJob) -> dict[str, Any]:
@@ -130,12 +152,14 @@ def job_values(new: NewJob) -> dict[str, Any]:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "deadline_s": new.deadline_s,
+        "lasts_s": new.deadline_s,
         "notes": dump_notes(job.receipt.notes),
         "passed_over": _PASSED.dump_json(job.receipt.passed_over).decode(),
         "cancel_requested": False,
         "images": job.request.count,
         "account": new.account,
         "ceiling": None if job.ceiling_usd is None else to_micros(job.ceiling_usd),
+        "confirmation": None if job.confirmation is None else job.confirmation.model_dump_json(),
     }
 
 
@@ -157,6 +181,7 @@ def attempt_values(attempt: OpenAttempt, epoch: int) -> dict[str, Any]:
         "submitted_at": attempt.submitted_at,
         "deadline_at": attempt.deadline_at,
         "epoch": epoch,
+        "hook": attempt.hook,
     }
 
 
@@ -190,7 +215,9 @@ def to_attempt(row: Row[Any]) -> Attempt:
         how=row.how,
         price_usd=None if micros is None else from_micros(micros),
         submitted_at=row.submitted_at,
+        priced=_Explained.model_validate_json(row.target).priced,
         error=load_failure(row.error),
+        decided=None if row.decided is None else Decided.model_validate_json(row.decided),
     )
 
 
@@ -206,6 +233,7 @@ def to_open_attempt(row: Row[Any]) -> OpenAttempt:
         state=row.state,
         how=row.how,
         ticket=None if row.ticket is None else _TICKET.validate_json(row.ticket),
+        hook=row.hook,
     )
 
 

@@ -32,8 +32,6 @@ metadata = MetaData(
     }
 )
 
-OPEN_STATES = ("queued", "running", "waiting", "storing")
-
 jobs = Table(
     "jobs",
     metadata,
@@ -62,13 +60,30 @@ jobs = Table(
     Column("account", String(64)),
     Column("ceiling", BigInteger),
     Column("confirmation", Text),
+    Column("expires_at", Double, nullable=False, server_default="0"),
     UniqueConstraint("tenant", "client_key", name="uq_jobs_client_key"),
 )
 Index("ix_jobs_tenant", jobs.c.tenant, jobs.c.created_at)
 Index("ix_jobs_project", jobs.c.project, jobs.c.id)
+Index("ix_jobs_created", jobs.c.created_at)
 # The claim looks at open jobs only; finished ones never slow it down.
-_open = text("state IN ('queued', 'running', 'waiting', 'storing')")
-Index("ix_jobs_open", jobs.c.priority, jobs.c.id, sqlite_where=_open, postgresql_where=_open)
+IS_OPEN = text("state IN ('queued', 'running', 'waiting', 'storing')")
+"""As text, also in statements: no database sees that parameters would match the index's own words."""
+Index("ix_jobs_open", jobs.c.priority, jobs.c.id, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
+IS_QUEUED = text("state = 'queued'")
+IS_BEGUN = text("state IN ('running', 'waiting', 'storing')")
+Index(
+    "ix_jobs_line",
+    jobs.c.tenant,
+    jobs.c.priority.desc(),
+    jobs.c.id,
+    jobs.c.account,
+    jobs.c.expires_at,
+    sqlite_where=IS_QUEUED,
+    postgresql_where=IS_QUEUED,
+)
+Index("ix_jobs_expiring", jobs.c.expires_at, sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED)
+Index("ix_jobs_begun", jobs.c.id, jobs.c.tenant, sqlite_where=IS_BEGUN, postgresql_where=IS_BEGUN)
 
 attempts = Table(
     "attempts",
@@ -95,10 +110,10 @@ attempts = Table(
     UniqueConstraint("job_id", "n", name="uq_attempts_job_n"),
 )
 # Small ones: only what is under way, lost, or waited for by a hook.
-_under_way = text("state IN ('submitting', 'accepted', 'answered')")
+UNDER_WAY = text("state IN ('submitting', 'accepted', 'answered')")
 _lost = text("state = 'unknown'")
 _hooked = text("hook IS NOT NULL")
-Index("ix_attempts_under_way", attempts.c.account, sqlite_where=_under_way, postgresql_where=_under_way)
+Index("ix_attempts_under_way", attempts.c.account, sqlite_where=UNDER_WAY, postgresql_where=UNDER_WAY)
 Index("ix_attempts_lost", attempts.c.id, sqlite_where=_lost, postgresql_where=_lost)
 Index("ix_attempts_hook", attempts.c.hook, unique=True, sqlite_where=_hooked, postgresql_where=_hooked)
 
@@ -164,9 +179,12 @@ ledger = Table(
     Column("project", String(64), nullable=False, server_default="default"),
     Column("provider", String(64), nullable=False, server_default=""),
     Column("account", String(64), nullable=False, server_default=""),
+    Column("ordered_at", Double, nullable=False, server_default="0"),
 )
-Index("ix_ledger_tenant", ledger.c.tenant, ledger.c.at)
-Index("ix_ledger_account", ledger.c.account, ledger.c.at)
+# Each holds all that a budget's sum needs: the sum is taken while the only writer waits for it.
+Index("ix_ledger_ordered", ledger.c.ordered_at, ledger.c.project, ledger.c.kind, ledger.c.micros)
+Index("ix_ledger_tenant", ledger.c.tenant, ledger.c.ordered_at, ledger.c.kind, ledger.c.micros)
+Index("ix_ledger_account", ledger.c.account, ledger.c.ordered_at, ledger.c.kind, ledger.c.micros)
 
 
 class clock(GenericFunction[float]):  # noqa: N801 - an SQL function is written like one
@@ -183,7 +201,7 @@ def _sqlite_clock(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:  # 
 
 @compiles(clock, "postgresql")
 def _postgres_clock(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401 - SQLAlchemy's hook
-    return "extract(epoch from clock_timestamp())"
+    return "CAST(extract(epoch from clock_timestamp()) AS DOUBLE PRECISION)"
 
 
 def tables(connection: Connection) -> set[str]:

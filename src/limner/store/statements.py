@@ -5,7 +5,7 @@ from sqlalchemy import BindParameter, bindparam, func, insert, or_, select, upda
 from limner.store import rows
 from limner.store.prepared import Prepared
 from limner.store.schema import (
-    OPEN_STATES,
+    IS_OPEN,
     answers,
     artifacts,
     attempts,
@@ -16,30 +16,25 @@ from limner.store.schema import (
     ledger,
 )
 
+OPERATOR = "limner"
+"""Whose loss it is when a vendor charges more than was agreed with the caller."""
+OPEN_ATTEMPT = ("submitting", "accepted", "answered")
+
 JOB: BindParameter[str] = bindparam("job")
 KEY: BindParameter[str] = bindparam("key")
-ADD_JOB = Prepared(insert(jobs), rows.JOB_COLUMNS)
+EXPIRES_AT = clock() + bindparam("lasts_s")
+ADD_JOB = Prepared(insert(jobs).values(expires_at=EXPIRES_AT), rows.JOB_COLUMNS)
 ADD_LEASED_JOB = Prepared(
     insert(jobs).values(
-        lease_owner=bindparam("owner"), lease_until=clock() + bindparam("lease_s"), lease_epoch=1
+        expires_at=EXPIRES_AT,
+        lease_owner=bindparam("owner"),
+        lease_until=clock() + bindparam("lease_s"),
+        lease_epoch=1,
     ),
     rows.JOB_COLUMNS,
 )
 BY_KEY = select(jobs.c.id, jobs.c.fingerprint).where(
     jobs.c.tenant == bindparam("tenant"), jobs.c.client_key == bindparam("key")
-)
-CLAIMABLE = (
-    select(jobs.c.id)
-    .where(
-        jobs.c.state.in_(OPEN_STATES),
-        jobs.c.not_before <= clock(),
-        jobs.c.lease_until <= clock(),
-        # A clock that jumps must not make a worker take from itself what it is working on.
-        or_(jobs.c.lease_owner.is_(None), jobs.c.lease_owner != bindparam("owner")),
-    )
-    .order_by(jobs.c.priority.desc(), jobs.c.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
 )
 LEASE = (
     update(jobs)
@@ -53,17 +48,23 @@ LEASE = (
 )
 RENEW = (
     update(jobs)
-    .where(jobs.c.lease_owner == bindparam("owner"), jobs.c.state.in_(OPEN_STATES))
+    .where(
+        jobs.c.id.in_(bindparam("held", expanding=True)), jobs.c.lease_owner == bindparam("owner"), IS_OPEN
+    )
     .values(lease_until=clock() + bindparam("lease_s"))
+    .returning(jobs.c.id, jobs.c.lease_epoch)
 )
 RELEASE = (
     update(jobs)
-    .where(jobs.c.lease_owner == bindparam("owner"), jobs.c.state.in_(OPEN_STATES))
+    .where(jobs.c.lease_owner == bindparam("owner"), IS_OPEN)
     .values(lease_owner=None, lease_until=0.0, lease_epoch=jobs.c.lease_epoch + 1)
+)
+STANDING = select(jobs.c.id, jobs.c.lease_epoch, jobs.c.cancel_requested).where(
+    jobs.c.id.in_(bindparam("held", expanding=True))
 )
 TAKE_OVER = (
     update(jobs)
-    .where(jobs.c.state.in_(OPEN_STATES), jobs.c.lease_owner.is_not(None))
+    .where(IS_OPEN, jobs.c.lease_owner.is_not(None))
     .values(lease_owner=None, lease_until=0.0, lease_epoch=jobs.c.lease_epoch + 1)
 )
 FENCE = update(jobs).where(jobs.c.id == JOB, jobs.c.lease_epoch == bindparam("epoch"))
@@ -95,8 +96,19 @@ AGAIN = (
         state="queued",
         tries=bindparam("new_tries"),
         not_before=clock() + bindparam("after_s"),
+        account=bindparam("for_account"),
         lease_owner=None,
         lease_until=0.0,
+    )
+)
+FIRST_ORDER = Prepared(update(jobs).where(jobs.c.id == JOB).values(expires_at=clock() + jobs.c.deadline_s))
+SHIFT = (
+    update(jobs)
+    .where(IS_OPEN)
+    .values(
+        not_before=jobs.c.not_before + bindparam("by_s"),
+        lease_until=jobs.c.lease_until + bindparam("by_s"),
+        expires_at=jobs.c.expires_at + bindparam("by_s"),
     )
 )
 CANCEL_NOW = (
@@ -111,6 +123,7 @@ CANCEL_NOW = (
         lease_until=0.0,
     )
 )
+LOCK_JOB = select(jobs.c.id).where(jobs.c.id == JOB).with_for_update()
 CANCEL_LATER = update(jobs).where(jobs.c.id == JOB).values(cancel_requested=True)
 ADD_ATTEMPT = Prepared(insert(attempts), rows.ATTEMPT_COLUMNS)
 HOLD = Prepared(
@@ -120,6 +133,16 @@ ANSWERED = Prepared(update(attempts).where(attempts.c.id == KEY).values(state="a
 END_ATTEMPT = Prepared(
     update(attempts)
     .where(attempts.c.id == KEY)
+    .values(
+        state=bindparam("new_state"),
+        how=bindparam("new_how"),
+        error=bindparam("new_error"),
+        price_actual=bindparam("actual"),
+    )
+)
+GIVE_UP = Prepared(
+    update(attempts)
+    .where(attempts.c.id == KEY, or_(*(attempts.c.state == state for state in OPEN_ATTEMPT)))
     .values(
         state=bindparam("new_state"),
         how=bindparam("new_how"),
@@ -148,13 +171,35 @@ ADD_LEDGER = Prepared(
         at=clock(),
         tenant=select(jobs.c.tenant).where(jobs.c.id == bindparam("of_job")).scalar_subquery(),
     ),
-    ("job_id", "attempt_id", "kind", "micros", "project", "provider", "account"),
+    ("job_id", "attempt_id", "kind", "micros", "project", "provider", "account", "ordered_at"),
 )
-GET_JOB = select(jobs).where(jobs.c.id == JOB)
+ADD_LOSS = Prepared(
+    # No caller's and of no project: it counts for no budget but the account's.
+    insert(ledger).values(at=clock(), tenant=OPERATOR, project=""),
+    ("job_id", "attempt_id", "kind", "micros", "provider", "account", "ordered_at"),
+)
+ACCEPT_PRICE = (
+    update(jobs)
+    .where(jobs.c.id == JOB)
+    .values(
+        state="queued",
+        ceiling=bindparam("new_ceiling"),
+        confirmation=bindparam("asked"),
+        not_before=0.0,
+        account=None,
+        expires_at=clock() + jobs.c.deadline_s,
+        tries=0,
+    )
+)
+GET_JOB = select(jobs, (jobs.c.expires_at - clock()).label("left_s")).where(jobs.c.id == JOB)
 ATTEMPTS = select(attempts).where(attempts.c.job_id == JOB).order_by(attempts.c.n)
 IMAGES = select(artifacts).where(artifacts.c.job_id == JOB).order_by(artifacts.c.idx)
 LAST_SEQ = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.job_id == JOB)
 EVENTS = (
     select(events).where(events.c.job_id == JOB, events.c.seq > bindparam("after")).order_by(events.c.seq)
 )
-COUNT_OPEN = select(func.count()).select_from(jobs).where(jobs.c.state.in_(OPEN_STATES))
+ENDED = select(jobs).where(
+    jobs.c.id.in_(bindparam("jobs", expanding=True)),
+    or_(jobs.c.finished_at.is_not(None), jobs.c.state == "needs_confirmation"),
+)
+COUNT_OPEN = select(func.count()).select_from(jobs).where(IS_OPEN)

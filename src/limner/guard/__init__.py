@@ -1,0 +1,1 @@
+"""Who may, how much: budgets of money and limits on pictures. Pure; time is an argument."""
