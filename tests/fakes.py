@@ -54,6 +54,8 @@ class Vendor(Provider):
     base_url: ClassVar[str] = "http://127.0.0.1:9/"
     recovery: ClassVar[Recovery] = Recovery.TICKETED
     needs_key: ClassVar[bool] = False
+    timeout_s: ClassVar[float] = 0.0
+    lag_s: ClassVar[float] = 0.0
     desk: ClassVar[Desk]
 
     async def submit(self, call: Call) -> Outcome:
@@ -194,6 +196,13 @@ def rows(home, sql: str) -> list[tuple]:
 
 def ledger(home) -> list[tuple[str, int]]:
     return rows(home, "SELECT kind, micros FROM ledger ORDER BY id")
+
+
+def asked(job: Job) -> tuple[str, str | None, str | None]:
+    """The job's state, what a person is asked about, and what became of its last order."""
+    reason = None if job.confirmation is None else job.confirmation.reason
+    error = job.receipt.attempts[-1].error if job.receipt.attempts else None
+    return job.state, reason, None if error is None else error.code
 
 
 def receipt(job: Job) -> list[tuple[str, str, str]]:

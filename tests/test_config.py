@@ -7,7 +7,11 @@ from pydantic import SecretStr, ValidationError
 from limner.config import Loaded, Names, Settings, Source, load, shown
 from limner.core.errors import SetupError
 
-ONLY_SQLITE = "this version keeps its journal in SQLite; give sqlite:///path/limner.db, or leave it empty"
+NO_JOURNAL = "must be sqlite:///path/limner.db or postgresql://user:password@host/database, or empty"
+NOT_POSTGRES = (
+    "must be like postgresql://user:password@host:5432/database; "
+    "in user and password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+)
 ONLY_FOLDERS = "this version keeps its pictures in a folder; give its path, or leave it empty"
 
 
@@ -169,8 +173,12 @@ def test_dotenv_values_may_be_quoted_and_refer_to_others(folder: Path):
             'limner.toml:1: engine_url = "h:1": must be an address such as http://127.0.0.1:50053, or empty',
         ),
         (
-            'database_url = "postgresql://me:pw@db/x"',
-            f'limner.toml:1: database_url = "postgresql://me:********@db/x": {ONLY_SQLITE}',
+            'database_url = "mysql://me:pw@db/x"',
+            f'limner.toml:1: database_url = "mysql://me:********@db/x": {NO_JOURNAL}',
+        ),
+        (
+            'database_url = "postgresql://me:p@w/1@db/x"',
+            f'limner.toml:1: database_url = "postgresql://me:********@db/x": {NOT_POSTGRES}',
         ),
         (
             'blob_url = "s3://bucket"',
@@ -178,7 +186,10 @@ def test_dotenv_values_may_be_quoted_and_refer_to_others(folder: Path):
         ),
         (
             '[accounts.openai]\nkey = "sk one"',
-            "limner.toml:1: accounts = ********: must be one line of printable ASCII without blanks",
+            (
+                "limner.toml:1: accounts.openai.key = ********: "
+                "must be one line of printable ASCII without blanks"
+            ),
         ),
         (
             "disabled_providers = [1]",
@@ -215,8 +226,8 @@ def test_a_wrong_value_in_the_file_is_told_with_its_line_and_what_is_accepted(
             "CIRCUIT_BREAKER_TIMEOUT_MS=1: must be a whole number from 1000 to 86400000 (milliseconds)",
         ),
         (
-            {"LIMNER_DATABASE_URL": "postgresql://db/x"},
-            f"LIMNER_DATABASE_URL=postgresql://db/x: {ONLY_SQLITE}",
+            {"LIMNER_DATABASE_URL": "postgresql://db?password=pw"},
+            f"LIMNER_DATABASE_URL=postgresql://db?password=********: {NOT_POSTGRES}",
         ),
         ({"LIMNER_LOG_FORMAT": "\x1b[1m"}, "LIMNER_LOG_FORMAT=?[1m: must be one of auto, console, json"),
     ],
@@ -303,3 +314,28 @@ def test_settings_cannot_be_changed_and_know_no_other_names():
         Settings(port=1).port = 2
     with pytest.raises(ValidationError):
         Settings(prot=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "read_as"),
+    [
+        ("postgresql://db/limner", "postgresql://db/limner"),
+        (
+            "postgres://me:p%40w@db.example.com:5433/limner",
+            "postgresql://me:p%40w@db.example.com:5433/limner",
+        ),
+        ("postgresql://me@[::1]/limner?sslmode=require", "postgresql://me@[::1]/limner?sslmode=require"),
+        ("postgresql:///limner?host=/run/postgresql", "postgresql:///limner?host=/run/postgresql"),
+    ],
+)
+def test_a_shared_journal_is_an_address(url: str, read_as: str):
+    settings = Settings(database_url=url)
+    assert (settings.database_url, settings.shared) == (read_as, True)
+
+
+def test_the_password_of_a_shared_journal_is_never_shown():
+    for url in (
+        "postgresql://me:hunter2@db/limner",
+        "postgresql://me@db/limner?password=hunter2&sslmode=require",
+    ):
+        assert "hunter2" not in str(shown(Settings(database_url=url)))

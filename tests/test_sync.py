@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 
 from limner.config import Settings
-from limner.core.errors import InvalidRequest, NotFound, StorageError
+from limner.core.errors import InvalidRequest, NotFound, StorageError, TimedOut, Unknown
 from limner.core.events import Ended, JobEvent
 from limner.core.request import GenerateRequest
 from limner.sync import SyncLimner
 from tests.cli import easel
+from tests.fakes import model, png
 
 
 def limner(home: Path) -> SyncLimner:
@@ -63,3 +64,21 @@ def test_a_second_limner_on_the_same_home_is_refused_and_leaves_nothing_behind(t
         with pytest.raises(Exception, match="owns"), limner(tmp_path):
             pass
         assert painter.jobs() == []
+
+
+def test_lost_orders_are_decided_on_without_async(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def lose(_easel, _call):
+        raise TimedOut("no answer")
+
+    async def tell(_easel, _call):
+        raise Unknown("2 orders look like this one")
+
+    monkeypatch.setattr(easel.Easel, "submit", lose)
+    monkeypatch.setattr(easel.Easel, "find", tell)
+    models = [model("easel", usd="0.04", id="sketch")]
+    with SyncLimner(Settings(home=tmp_path), **easel.INSTALLED | {"models": models}) as painter:
+        job = painter.draw("a fox")
+        (lost,) = painter.lost()
+        assert (job.state, lost.job_id) == ("needs_confirmation", job.id)
+        assert painter.reconcile().left == (lost,)
+        assert painter.decide(job.id, "delivered", by="Ada", picture=png()).state == "succeeded"

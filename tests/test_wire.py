@@ -185,3 +185,18 @@ async def test_a_vendor_may_read_its_own_errors(desk, http):
     wire = Wire(http, desk.url, {}, classify=lambda status, headers, body: Unauthorized("no credit"))
     with pytest.raises(Unauthorized, match="no credit"):
         await wire.get("x", into=Word)
+
+
+def test_an_address_is_told_without_the_password_it_carries():
+    wire = Wire(None, "https://me:hush@h.example:1/v1", {})
+    assert (wire.address, wire.host) == ("https://h.example:1/v1/", "h.example")
+    assert Wire(None, "http://[::1]:7860", {}).address == "http://[::1]:7860/"
+
+
+async def test_a_fault_does_not_show_the_password_of_the_address():
+    address = f"127.0.0.1:{unused_port()}"
+    async with session() as http:
+        with pytest.raises(Unavailable) as caught:
+            await Wire(http, f"http://me:hush@{address}", {}).get("x", into=Word)
+    assert str(caught.value).startswith(f"http://{address}/ cannot be reached: ")
+    assert "hush" not in str(caught.value)

@@ -10,12 +10,18 @@ import aiohttp
 from limner.catalog.load import Catalog
 from limner.config import Account as NamedAccount
 from limner.config import Settings, accounts_of
-from limner.core.errors import NoRoute, SetupError
+from limner.core.errors import NoRoute, ProviderError, SetupError
 from limner.core.quote import Target
 from limner.providers.base import Provider
 from limner.router.account import Account
+from limner.router.breaker import Circuit
 from limner.router.pulse import Pulse
 from limner.wire import Wire
+
+_WELL_S = 300.0
+_ILL_S = 10.0
+"""How long a provider's word is remembered: that it is away, only for a moment, since somebody may be
+starting it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +53,30 @@ class Opened:
         return self.provider.self_hosted
 
 
-class Accounts:
-    """Read by the planner, and by whoever places an order."""
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a provider said of itself."""
 
-    def __init__(self, opened: Iterator[Opened], pulse: Pulse) -> None:
-        self._opened = {one.name: one for one in opened}
+    reason: str | None
+    changes: int
+    until: float
+
+
+class Accounts:
+    """Read by the planner, and by whoever places an order. Raises `SetupError` for two of one name."""
+
+    def __init__(self, opened: Iterator[Opened], pulse: Pulse, caps: Mapping[str, int] | None = None) -> None:
+        self._opened: dict[str, Opened] = {}
+        for one in opened:
+            twin = self._opened.setdefault(one.name, one)
+            if twin is not one:
+                raise SetupError(
+                    f"limner.toml: two accounts are called {one.name!r}, at {twin.provider.name} and at "
+                    f"{one.provider.name}; give the table [accounts.{one.name}] another name"
+                )
         self._pulse = pulse
+        self._caps = caps or {}
+        self._heard: dict[str, _Heard] = {}
 
     def __iter__(self) -> Iterator[Opened]:
         return iter(self._opened.values())
@@ -76,8 +100,30 @@ class Accounts:
             local=one.local,
             configured=one.unset is None,
             model=one.model,
+            cap=self._caps.get(one.name),
             load=self._pulse.load(one.name),
+            latency_s=self._pulse.latency_s(one.name),
         )
+
+    def circuit(self, one: Opened) -> Circuit:
+        """The account's breaker as it is shown."""
+        return self._pulse.circuit(one.name, time.monotonic(), time.time())
+
+    async def health(self, one: Opened) -> str | None:
+        """Why the account cannot be used, by its state and by asking the provider; None when it can.
+
+        The provider's word is remembered for a while, or until something about the account changes.
+        """
+        obstacle = self.shown(one, time.monotonic()).obstacle
+        if obstacle is not None or one.watched is not None:
+            return obstacle
+        heard = self._heard.get(one.name)
+        changes = self._pulse.changes(one.name)
+        if heard is None or heard.changes != changes or time.monotonic() > heard.until:
+            reason = await _asked(one.provider)
+            remembered_s = _WELL_S if reason is None else _ILL_S
+            heard = self._heard[one.name] = _Heard(reason, changes, time.monotonic() + remembered_s)
+        return heard.reason
 
     def provider(self, target: Target) -> Provider:
         """Who serves the target. Raises `NoRoute` for an account that is not there any more."""
@@ -86,6 +132,14 @@ class Accounts:
                 f"{target.name}: the account {target.account} is not set up here any more", passing=True
             )
         return self._opened[target.account].provider
+
+
+async def _asked(provider: Provider) -> str | None:
+    try:
+        health = await provider.probe()
+    except ProviderError as error:
+        return str(error)
+    return None if health.ok else health.reason
 
 
 def open_accounts(
@@ -115,6 +169,17 @@ def set_up(kinds: Mapping[str, type[Provider]], settings: Settings) -> frozenset
         for name, kind in kinds.items()
         if name == "local" or any(not _missing(kind, one.key, one.url) for one in _named(kind, settings))
     )
+
+
+def caps(kinds: Mapping[str, type[Provider]], settings: Settings) -> dict[str, int]:
+    """How many orders each account takes at once, of those that do not take any number."""
+    found = {
+        one.name: kind.concurrency if one.concurrency is None else one.concurrency
+        for name, kind in kinds.items()
+        if name != "local"  # the engine keeps a book of its own
+        for one in _named(kind, settings)
+    }
+    return {name: cap for name, cap in found.items() if cap is not None}
 
 
 def _named(kind: type[Provider], settings: Settings) -> tuple[NamedAccount, ...]:

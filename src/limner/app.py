@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Self, Unpack
@@ -13,40 +13,50 @@ from typing import Self, Unpack
 import anyio
 from pydantic import BaseModel, ConfigDict
 
-from limner import __version__
-from limner.accounts import Accounts, Engine, Opened, open_accounts, set_up
+from limner import __version__, quoting
+from limner.accounts import Accounts, Engine, Opened, caps, open_accounts, set_up
+from limner.allowance import rules, standings
 from limner.blobs.fetch import Fetcher
 from limner.blobs.store import Blobs
 from limner.catalog.load import Catalog, Listing, beside, shipped_tables, words
 from limner.catalog.model import Model
 from limner.catalog.price import settled_usd
 from limner.config import Settings, load
-from limner.core.errors import LimnerError, ProviderError, SetupError
+from limner.core.errors import LimnerError, SetupError
 from limner.core.events import Ended, JobEvent, Message
 from limner.core.ids import uuid7
-from limner.core.job import Artifact, Job, JobState
-from limner.core.quote import Alternative, Quote, Route, Target
+from limner.core.job import Artifact, Decision, Job, JobState
+from limner.core.lost import LostOrder, Reconciled
+from limner.core.quote import Quote, Route, Target
 from limner.core.reading import as_request
 from limner.core.request import GenerateRequest, RequestFields
+from limner.core.usage import LOCAL_USER, Audit, Standings, UsageBy, UsageReport
 from limner.imaging.thumbnail import thumbnail
 from limner.inputs import Input, Inputs
+from limner.jobs import inquiry
+from limner.jobs.decide import decide
 from limner.jobs.desk import Desk
+from limner.jobs.hearing import heard, look_up
+from limner.jobs.hooks import Hooks
 from limner.jobs.hub import Hub
 from limner.jobs.janitor import Janitor
 from limner.jobs.means import Means
+from limner.jobs.others import Others
+from limner.jobs.position import Pace, placed
+from limner.jobs.slots import Slots
 from limner.jobs.worker import Worker
 from limner.providers.base import Provider, Usage
 from limner.providers.find import installed
+from limner.router.breaker import Circuit
 from limner.router.plan import plan
 from limner.router.pulse import Pulse
 from limner.store.database import Database
-from limner.store.lock import HomeLock
+from limner.store.lock import HomeLock, make_home
 from limner.store.migrate import migrate
+from limner.store.postgres import Postgres
 from limner.store.store import Store
 from limner.supervisor import Supervisor
 from limner.wire import session
-
-LOCAL_USER = "local"
 
 
 class ProviderStatus(BaseModel):
@@ -63,6 +73,8 @@ class ProviderStatus(BaseModel):
     """One of perhaps several at this provider."""
     title: str = ""
     description: str = ""
+    circuit: Circuit | None = None
+    """The account's breaker."""
 
 
 class Limner:
@@ -112,24 +124,13 @@ class Limner:
     # -- the verbs ---------------------------------------------------------------------------------------
 
     async def estimate(self, request: GenerateRequest) -> Quote:
-        """What the request would cost and how it would be bent. Buys nothing. Raises as `generate` does."""
-        route = self._plan(await self._now.inputs.settle(request))
-        best = route.targets[0]
-        width, height = best.request.size or (0, 0)
-        return Quote(
-            model=best.model,
-            provider=best.provider,
-            tier=best.tier,
-            width=width,
-            height=height,
-            steps=best.request.steps,
-            count=request.count,
-            price_usd=best.price_usd,
-            seconds=best.seconds,
-            notes=best.notes,
-            alternatives=tuple(_alternative(one) for one in route.alternatives),
-            passed_over=route.passed_over,
-        )
+        """What the request would cost and how it would be bent. Buys nothing. Raises as `generate` does.
+
+        The quote's `token` is the `quote` of a request that accepts it; one in `request` is not looked at.
+        """
+        wanted = await self._now.inputs.settle(request.model_copy(update={"quote": None}))
+        route = self._plan(wanted)
+        return self._now.quoting.quote(wanted, route, self._entry(route.targets[0]), time.time())
 
     async def generate(
         self,
@@ -142,7 +143,8 @@ class Limner:
         """Accept the request as a job and return at once; it is on disk when this returns.
 
         `key` is an idempotency key of the caller `by`: the same key and request give the first job again.
-        Raises `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`: nothing was bought.
+        A job that its quote or its policy does not allow to buy yet is in `needs_confirmation`. Raises
+        `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`: nothing was bought.
         """
         wanted = await self._now.inputs.settle(as_request(request, fields))
         return await self._now.desk.accept(wanted, key, by, uuid7())
@@ -222,8 +224,39 @@ class Limner:
         return job
 
     async def read(self, job_id: str) -> Job:
-        """A job with its pictures and receipt. Raises `NotFound`."""
-        return await self._now.store.job(job_id)
+        """A job with its pictures and receipt, and where it stands while it is queued. Raises `NotFound`."""
+        return (await placed(self._now.store, [await self._now.store.job(job_id)], self._now.pace))[0]
+
+    async def decide(
+        self, job_id: str, decision: Decision, *, by: str = LOCAL_USER, picture: bytes | None = None
+    ) -> Job:
+        """Say what is to follow where a job asks, or where an order of it is lost: once.
+
+        `picture` is the file of a `delivered` one. Raises `NotFound`, `InvalidRequest`, `Conflict` (decided
+        before; nothing is asked) and `StorageError`.
+        """
+        job = await decide(self._now.means, job_id, decision, by, picture)
+        self._now.worker.wake()
+        return job
+
+    async def lost(self) -> tuple[LostOrder, ...]:
+        """Orders whose outcome is unknown: each counts as charged until somebody learns or decides better."""
+        return await inquiry.lost_orders(self._now.means)
+
+    async def reconcile(self) -> Reconciled:
+        """Ask the vendors about all lost orders, and take what is found. Buys nothing by itself, but a job
+        whose order certainly never arrived is taken up again."""
+        findings = await inquiry.ask_all(self._now.means)
+        self._now.worker.wake()
+        return Reconciled(findings=findings, left=await self.lost())
+
+    async def called(self, provider: str, token: str, headers: Mapping[str, str], body: bytes) -> None:
+        """A vendor calls about the order that `token` names: it is asked now. Raises `NotFound` for a call
+        that belongs to none, or that is not signed as its vendor signs."""
+        lost = await heard(self._now.means, provider, token, headers, body)
+        if lost is not None:
+            self._now.tasks.create_task(look_up(self._now.means, lost))
+        self._now.worker.wake()
 
     # -- what there is -----------------------------------------------------------------------------------
 
@@ -236,7 +269,8 @@ class Limner:
         before: str | None = None,
     ) -> list[Job]:
         """Jobs, newest first; `before` is the id to go on from."""
-        return await self._now.store.jobs(state, project, limit, before)
+        found = await self._now.store.jobs(state, project, limit, before)
+        return await placed(self._now.store, found, self._now.pace)
 
     async def image(self, image_id: str) -> Artifact:
         """A picture's record. Raises `NotFound`."""
@@ -252,6 +286,10 @@ class Limner:
         Raises `InvalidRequest` for what is no picture and for very large ones, and `StorageError`.
         """
         return await self._now.inputs.keep(data)
+
+    async def kept(self, digest: str) -> bytes:
+        """The bytes of a picture that `keep` stored. Raises `NotFound`."""
+        return await self._now.blobs.get(digest)
 
     async def open(self, artifact: Artifact) -> bytes:
         """The file's bytes. Raises `NotFound` when the file is gone from storage."""
@@ -281,6 +319,18 @@ class Limner:
             asked = [asking.create_task(self._status(one)) for one in self._now.accounts]
         return [one.result() for one in asked]
 
+    async def usage(self, first_day: date, last_day: date, by: UsageBy = "day") -> UsageReport:
+        """What was ordered on these days, both included, in UTC: pictures, estimates, costs."""
+        return await self._now.store.usage(first_day, last_day, by)
+
+    async def standings(self) -> Standings:
+        """How far budgets and limits are used now."""
+        return await standings(self._now.store, rules(self.settings), time.time())
+
+    async def audit(self) -> Audit:
+        """Compare every order with the ledger."""
+        return await self._now.store.audit()
+
     async def ready(self) -> list[str]:
         """Why this process cannot serve now; empty when it can."""
         obstacles = [account.obstacle for account in self._now.accounts.now() if account.configured]
@@ -296,7 +346,8 @@ class Limner:
 
     def serving(self, url: str) -> None:
         """Say where this process answers, so that commands on the same home find it."""
-        self._now.lock.tell(url)
+        if self._now.lock is not None:
+            self._now.lock.tell(url)
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -308,15 +359,20 @@ class Limner:
 
     async def _start(self, stack: AsyncExitStack) -> "_Running":
         settings = self.settings
-        lock = stack.enter_context(HomeLock(settings.home))
-        store = await stack.enter_async_context(_store(settings))
+        make_home(settings.home)
+        # A journal that is shared keeps its jobs apart by leases; a file has one owner.
+        lock = None if settings.shared else stack.enter_context(HomeLock(settings.home))
+        limits = caps(self._kinds, settings)
+        store = await stack.enter_async_context(_store(settings, limits))
         blobs = Blobs(settings.blob_url or str(settings.home / "storage"))
         await blobs.probe()
         http = await stack.enter_async_context(session())
         fetcher = await stack.enter_async_context(Fetcher())
         pulse = Pulse(settings.breaker_failures, settings.breaker_window_s)
         engine = self._engine(stack) if "local" in self._kinds else None
-        accounts = Accounts(open_accounts(self._kinds, settings, self._catalog, http, engine), pulse)
+        opened = open_accounts(self._kinds, settings, self._catalog, http, engine)
+        accounts = Accounts(opened, pulse, limits)
+        quotes = quoting.open_quoting(settings.home, settings.quote_secret, settings.quote_valid_s)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         if self._supervisor is not None and not self._idle:
             self._supervisor.start(tasks)
@@ -326,29 +382,40 @@ class Limner:
             store=store,
             blobs=blobs,
             hub=hub,
+            hooks=Hooks(settings.public_url, _signing(settings)),
             pulse=pulse,
             plan=self._plan,
+            agreed=lambda request: quotes.accepted(request, time.time()),
             provider=accounts.provider,
             fetch=fetcher.fetch,
             settled=self._settled,
             version=self.version,
         )
-        worker = Worker(means, concurrency=settings.concurrency, lease_s=settings.lease_s)
+        slots = Slots(settings.concurrency, settings.waiting)
+        worker = Worker(means, slots, lease_s=settings.lease_s)
+        pace = Pace(slots, limits, pulse)
         if not self._idle:
             worker.start(tasks)
             stack.push_async_callback(worker.stop)
             tidying = tasks.create_task(Janitor(store, blobs).work(), name="janitor")
             stack.callback(tidying.cancel)
-        desk = Desk(means, worker, tasks, deadline_s=settings.deadline_s, lease_s=settings.lease_s)
+        if settings.shared:
+            looking = tasks.create_task(Others(store, worker, hub).work(), name="others")
+            stack.callback(looking.cancel)
+        desk = Desk(means, worker, pace, tasks, deadline_s=settings.deadline_s, lease_s=settings.lease_s)
         return _Running(
             lock=lock,
             store=store,
             blobs=blobs,
             hub=hub,
+            means=means,
+            tasks=tasks,
             worker=worker,
             accounts=accounts,
             inputs=Inputs(store, blobs),
             desk=desk,
+            pace=pace,
+            quoting=quotes,
         )
 
     def _engine(self, stack: AsyncExitStack) -> Engine:
@@ -361,10 +428,28 @@ class Limner:
         stack.push_async_callback(child.stop)  # also when what follows cannot be built
         return Engine(child.url, child.token, lambda: child.obstacle)
 
-    def _plan(self, request: GenerateRequest, seed: int | None = None) -> Route:
-        today = datetime.now(UTC).date()
-        accounts = self._now.accounts.now()
-        return plan(request, self._catalog.models(), accounts, _vocabulary, seed=seed, today=today)
+    def _plan(
+        self, request: GenerateRequest, seed: int | None = None, ceiling_usd: Decimal | None = None
+    ) -> Route:
+        """Within the ceiling, what an accepted quote promises first."""
+        promised = quoting.agreed(request)
+        route = plan(
+            request.model_copy(update={"quote": None}),
+            self._catalog.models(),
+            self._now.accounts.now(),
+            _vocabulary,
+            seed=seed,
+            today=datetime.now(UTC).date(),
+            agreed=promised,
+            ceiling_usd=ceiling_usd,
+        )
+        return route if promised is None else quoting.told(route, promised)
+
+    def _entry(self, target: Target) -> Model | None:
+        """The catalog's entry of a target; of one that takes any name, the entry for all of them."""
+        here = [one for one in self._catalog.models() if one.provider == target.provider]
+        named = [one for one in here if one.id == target.model]
+        return next(iter((*named, *(one for one in here if one.open))), None)
 
     def _settled(self, target: Target, usage: Usage) -> Decimal | None:
         """What the order cost by the vendor's count; None when its price does not go by that."""
@@ -374,13 +459,7 @@ class Limner:
 
     async def _status(self, one: Opened) -> ProviderStatus:
         provider = one.provider
-        reason = self._now.accounts.shown(one, time.monotonic()).obstacle
-        if reason is None:
-            try:
-                health = await provider.probe()
-                reason = None if health.ok else health.reason
-            except ProviderError as error:
-                reason = str(error)
+        reason = await self._now.accounts.health(one)
         entry = self._catalog.entry(provider.name)
         return ProviderStatus(
             name=provider.name,
@@ -391,6 +470,7 @@ class Limner:
             account=one.name,
             title=entry.title if entry else provider.name,
             description=entry.description if entry else "",
+            circuit=self._now.accounts.circuit(one),
         )
 
 
@@ -398,24 +478,30 @@ class Limner:
 class _Running:
     """What exists only between entering and leaving."""
 
-    lock: HomeLock
+    lock: HomeLock | None
     store: Store
     blobs: Blobs
     hub: Hub
+    means: Means
+    tasks: asyncio.TaskGroup
     worker: Worker
     accounts: Accounts
     inputs: Inputs
     desk: Desk
+    pace: Pace
+    quoting: quoting.Quoting
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
-    database = Database(settings.database_url or f"sqlite:///{settings.home / 'limner.db'}")
+async def _store(settings: Settings, caps: Mapping[str, int]) -> AsyncIterator[Store]:
+    url = settings.database_url or f"sqlite:///{settings.database_path}"
+    database = Postgres(url) if settings.shared else Database(url)
     try:
         migrate(database)
         database.start()
-        store = Store(database, owner=f"{uuid7()}")
-        await store.take_over()
+        store = Store(database, owner=f"{uuid7()}", rules=rules(settings), caps=caps)
+        if not database.shared:
+            await store.take_over()
         yield store
     finally:
         database.close()
@@ -432,14 +518,10 @@ def _catalog(kinds: Mapping[str, type[Provider]], settings: Settings) -> Catalog
     return Catalog(tables, settings.catalog)
 
 
-def _alternative(target: Target) -> Alternative:
-    return Alternative(
-        model=target.model,
-        provider=target.provider,
-        tier=target.tier,
-        price_usd=target.price_usd,
-        seconds=target.seconds,
-    )
+def _signing(settings: Settings) -> dict[str, str]:
+    """What vendors sign their calls with, by account."""
+    known = {name: table.webhook_secret for name, table in settings.accounts.items()}
+    return {name: secret.get_secret_value() for name, secret in known.items() if secret is not None}
 
 
 def _vocabulary(model: Model) -> frozenset[str] | None:

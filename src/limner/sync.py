@@ -13,7 +13,8 @@ from limner.catalog.model import Model
 from limner.config import Settings
 from limner.core.errors import InvalidRequest, StorageError
 from limner.core.events import Message
-from limner.core.job import Artifact, Job, JobState
+from limner.core.job import Artifact, Decision, Job, JobState
+from limner.core.lost import LostOrder, Reconciled
 from limner.core.quote import Quote
 from limner.core.request import GenerateRequest, RequestFields
 from limner.inputs import Input
@@ -89,6 +90,21 @@ class SyncLimner:
     def cancel(self, job_id: str) -> Job:
         """Stop the order."""
         return self._do(lambda: self._limner.cancel(job_id))
+
+    def decide(
+        self, job_id: str, decision: Decision, *, by: str = "local", picture: bytes | None = None
+    ) -> Job:
+        """Say what is to follow where a job asks, or where an order of it is lost; `picture` is what was
+        `delivered`."""
+        return self._do(lambda: self._limner.decide(job_id, decision, by=by, picture=picture))
+
+    def lost(self) -> tuple[LostOrder, ...]:
+        """Orders whose outcome is unknown."""
+        return self._do(self._limner.lost)
+
+    def reconcile(self) -> Reconciled:
+        """Ask the vendors about all of them, and take what is found."""
+        return self._do(self._limner.reconcile)
 
     def read(self, job_id: str) -> Job:
         """The job as it stands."""

@@ -139,8 +139,9 @@ class Wire:
 
     @property
     def address(self) -> str:
-        """Where the account is, for people."""
-        return self._base_url
+        """Where the account is, for people: without a password that it may carry."""
+        parts = urlsplit(self._base_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     @property
     def host(self) -> str:
@@ -282,11 +283,11 @@ class Wire:
         try:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as fault:
-            raise Unavailable(f"{self._base_url} cannot be reached: {_reason(fault)}") from fault
+            raise Unavailable(f"{self.address} cannot be reached: {_reason(fault)}") from fault
         except TimeoutError as fault:
-            raise lost(f"{self._base_url} did not answer in {self._timeout.total:g} s") from fault
+            raise lost(f"{self.address} did not answer in {self._timeout.total:g} s") from fault
         except (aiohttp.ClientError, ConnectionError) as fault:
-            raise lost(f"{self._base_url} broke the connection: {type(fault).__name__}") from fault
+            raise lost(f"{self.address} broke the connection: {type(fault).__name__}") from fault
 
     def _address(self, path: str) -> str:
         """The whole address. Raises `Malformed` for a host that must not see the key."""

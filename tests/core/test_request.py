@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +113,23 @@ def test_equal_requests_have_equal_fingerprints_and_survive_json(text, seed):
 
 def test_every_format_has_a_type_and_an_extension():
     assert MIME.keys() == EXTENSION.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "hold a number that JSON does not know, such as NaN; send a finite one"),
+        ([1, {"x": float("inf")}], "hold a number that JSON does not know, such as NaN; send a finite one"),
+        ("\udcff", "hold text that is not valid Unicode (a lone surrogate); send UTF-8 text"),
+        ({"\ud800": 1}, "hold text that is not valid Unicode (a lone surrogate); send UTF-8 text"),
+    ],
+)
+def test_options_hold_only_what_json_can(value, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        GenerateRequest(prompt="x", options={"a": value})
+
+
+@pytest.mark.parametrize("value", [None, True, 10**30, -0.5, "ü", [], {"a": [1, {"b": None}]}])
+def test_options_survive_the_journal(value):
+    request = GenerateRequest(prompt="x", options={"a": value})
+    assert GenerateRequest.model_validate_json(request.model_dump_json()) == request

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -132,3 +133,21 @@ async def test_cancelling_the_task_leaves_the_vendors_order_alone():
     with pytest.raises(asyncio.CancelledError):
         await driving
     assert desk.canceled == []
+
+
+async def test_a_vendors_call_ends_the_wait_for_the_next_look():
+    called = asyncio.Event()
+
+    async def look(_ticket):
+        called.set()
+        return Pending({"id": "7"}, after_s=600.0)
+
+    desk, told = Desk(submits=[queued()], polls=[look, look, done()]), Told()
+    assert await drive(replace(order(desk), called=called), told.save, told.report) == done()
+    assert (len(desk.polled), called.is_set()) == (3, False)
+
+
+async def test_where_the_vendor_does_not_call_the_wait_is_as_long_as_it_said():
+    desk, told = Desk(submits=[queued()], polls=[queued(), done()]), Told()
+    await drive(replace(order(desk), called=asyncio.Event()), told.save, told.report)
+    assert len(desk.polled) == 2

@@ -16,7 +16,7 @@ from limner.blobs.store import Blobs
 from limner.jobs.janitor import Janitor
 from limner.providers.base import Done, Recovery
 from limner.store.store import Store
-from tests.fakes import Desk, limner, model, queued, request, rows, until, vendor
+from tests.fakes import Desk, asked, limner, model, queued, request, rows, until, vendor
 
 NAMED, TICKETED, BLIND = Recovery.NAMED, Recovery.TICKETED, Recovery.BLIND
 
@@ -125,8 +125,8 @@ async def death_and_recovery(home, monkeypatch, recovery, line, *, usd="0.04", l
     models = [model(usd=usd)]
     app = limner(home, kind, models=models)
     async with app:
-        await app._now.store.renew(15.0)  # by then the first claim has ended
-        await until(lambda: app._now.worker._free == 4)
+        await app._now.store.renew(15.0, [])  # by then the first claim has ended
+        await until(lambda: app._now.worker._slots.free == 4)
         accepting = asyncio.ensure_future(app.generate(request(), key="k"))
         await death.reached.wait()
         accepting.cancel()
@@ -157,7 +157,7 @@ def assert_bought_once(home, job, desk):
 
 
 def assert_counted_as_charged(home, job, orders, desk):
-    assert (job.state, job.error.code, len(desk.bill)) == ("failed", "unknown", orders)
+    assert (asked(job), len(desk.bill)) == (("needs_confirmation", "unknown", "unknown"), orders)
     assert rows(home, "SELECT n, state FROM attempts") == [(1, "unknown")]
     assert rows(home, "SELECT kind, micros FROM ledger") == [("reserve", 40_000)]
 
@@ -176,9 +176,17 @@ async def test_a_vendor_with_tickets_gets_one_order_whatever_line_we_die_at(home
 
 
 @pytest.mark.parametrize("line", [("enqueue", "after"), ("submit", "before")], ids="-".join)
-async def test_an_order_that_was_never_sent_and_cannot_be_found_is_not_sent_again(home, monkeypatch, line):
+async def test_an_order_that_was_never_sent_is_found_nowhere_and_sent_anew(home, monkeypatch, line):
     job, desk = await death_and_recovery(home, monkeypatch, TICKETED, line)
-    assert_counted_as_charged(home, job, 0, desk)
+    assert (job.state, len(job.images), desk.bill) == ("succeeded", 1, [f"{job.id}-2"])
+    assert rows(home, "SELECT n, state FROM attempts ORDER BY n") == [(1, "refused"), (2, "settled")]
+    assert [kind for (kind,) in rows(home, "SELECT kind FROM ledger ORDER BY id")] == [
+        "reserve",
+        "release",
+        "reserve",
+        "release",
+        "settle",
+    ]
 
 
 @pytest.mark.parametrize("line", [("answered", "after"), *END], ids="-".join)

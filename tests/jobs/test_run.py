@@ -1,6 +1,7 @@
 """One job from acceptance to its end, through Limner with scripted vendors."""
 
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
@@ -15,6 +16,7 @@ from limner.core.errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    Unknown,
 )
 from limner.core.events import Progress
 from limner.core.job import Failure
@@ -25,6 +27,7 @@ from limner.providers.base import Done, Pending, Recovery
 from limner.store.steps import Fenced
 from tests.fakes import (
     Desk,
+    asked,
     done,
     kinds_of,
     ledger,
@@ -95,7 +98,7 @@ async def test_bytes_that_are_no_picture_stay_kept_and_are_counted_as_charged(ho
     desk = Desk(submits=[Done((b"not a picture",), cost_usd="0.05")])
     async with limner(home, vendor(desk)) as app:
         job = await app.draw(request())
-    assert (job.state, job.error.code, job.images) == ("failed", "malformed", ())
+    assert (asked(job), job.images) == (("needs_confirmation", "unknown", "malformed"), ())
     assert receipt(job) == [("easel", "unknown", "direct")]
     assert job.receipt.cost_usd == Decimal("0.04")
     assert ledger(home) == [RESERVED]
@@ -108,8 +111,8 @@ async def test_an_answer_without_pictures_is_not_a_success(home):
     async with limner(home, vendor(Desk(submits=[Done(())]))) as app:
         job = await app.draw(request())
         assert job == await app.read(job.id)
-    assert (job.state, job.error.code) == ("failed", "malformed")
-    assert "it holds none" in job.error.message
+    assert asked(job) == ("needs_confirmation", "unknown", "malformed")
+    assert "it holds none" in job.confirmation.message
 
 
 async def test_what_a_watcher_is_told_at_the_end_is_what_the_rows_say(home):
@@ -190,7 +193,7 @@ async def test_an_order_lost_at_a_paid_target_is_charged_and_not_repeated(home):
     desk = Desk(submits=[queued()], polls=[Lost("who?")])
     async with limner(home, vendor(desk)) as app:
         job = await app.draw(request())
-    assert (job.state, job.error) == ("failed", Failure(code="lost", message="who?"))
+    assert asked(job) == ("needs_confirmation", "unknown", "lost")
     assert (len(desk.bill), ledger(home)) == (1, [RESERVED])
 
 
@@ -200,8 +203,8 @@ async def test_a_paid_blind_order_with_a_lost_answer_is_charged_and_not_bought_e
     async with limner(home, *kinds) as app:
         job = await app.draw(request())
         assert job == await app.read(job.id)
-    assert (job.state, job.error.code, job.receipt.cost_usd) == ("failed", "timed_out", Decimal("0.04"))
-    assert receipt(job) == [("easel", "unknown", "direct")]
+    assert asked(job) == ("needs_confirmation", "unknown", "timed_out")
+    assert (receipt(job), job.receipt.cost_usd) == ([("easel", "unknown", "direct")], Decimal("0.04"))
     assert (len(blind.bill), other.bill, ledger(home)) == (1, [], [RESERVED])
 
 
@@ -241,11 +244,41 @@ async def test_an_answer_that_timed_out_at_a_vendor_with_a_list_is_looked_for_th
     assert (len(desk.bill), desk.sought) == (1, [f"{job.id}-1"])
 
 
-async def test_an_order_that_is_not_listed_ends_unknown(home):
-    desk = Desk(submits=[TimedOut("no answer")])
+async def test_an_order_that_is_not_listed_never_arrived_and_is_bought_again(home):
+    desk = Desk(submits=[TimedOut("no answer"), done()])
     async with limner(home, vendor(desk)) as app:
         job = await app.draw(request())
-    assert (job.state, job.error.code) == ("failed", "unknown")
+        assert job == await app.read(job.id)
+    assert receipt(job) == [("easel", "refused", "direct"), ("easel", "settled", "direct")]
+    assert [one.why for one in job.receipt.attempts] == ["first choice", "again: unavailable"]
+    assert ledger(home) == [RESERVED, RELEASED, RESERVED, RELEASED, SETTLED]
+
+
+async def test_an_order_that_is_not_listed_yet_is_looked_for_again_once_it_must_be(home):
+    desk = Desk(submits=[TimedOut("no answer")], polls=[done()])
+    kind = vendor(desk)
+
+    async def find(self, call):
+        desk.sought.append(time.time())
+        if len(desk.sought) > 1:
+            return {"id": "7"}
+        kind.lag_s = time.time() - call.at + 1.6
+        return None
+
+    kind.find = find
+    async with limner(home, kind) as app:
+        job = await app.draw(request(policy=Policy(deadline_s=1.5)))
+        heard = await states(app, job.id)
+    assert (receipt(job), len(desk.bill)) == ([("easel", "settled", "list")], 1)
+    assert desk.sought[1] >= job.receipt.attempts[0].submitted_at + kind.lag_s
+    assert heard.count("retrying") == 2
+
+
+async def test_several_orders_that_could_be_ours_leave_it_unknown(home):
+    desk = Desk(submits=[TimedOut("no answer")], find=Unknown("2 orders look like this one"))
+    async with limner(home, vendor(desk)) as app:
+        job = await app.draw(request())
+    assert asked(job) == ("needs_confirmation", "unknown", "unknown")
     assert (receipt(job), len(desk.bill), ledger(home)) == ([("easel", "unknown", "direct")], 1, [RESERVED])
 
 
@@ -253,15 +286,15 @@ async def test_a_list_that_cannot_be_read_leaves_nothing_bought_twice(home):
     desk = Desk(submits=[TimedOut("no answer")], find=Malformed("gibberish"))
     async with limner(home, vendor(desk), vendor(Desk(), "mural")) as app:
         job = await app.draw(request())
-    assert (job.state, job.error.code, len(desk.bill)) == ("failed", "unknown", 1)
-    assert "cannot be asked about the order: gibberish" in job.error.message
+    assert (asked(job), len(desk.bill)) == (("needs_confirmation", "unknown", "unknown"), 1)
+    assert "cannot be asked about the order: gibberish" in job.confirmation.message
 
 
 async def test_a_list_that_is_away_is_asked_again_until_the_deadline(home):
     desk = Desk(submits=[TimedOut("no answer")], find=Unavailable("down"))
     async with limner(home, vendor(desk)) as app:
         job = await app.draw(request(policy=Policy(deadline_s=0.2)))
-    assert (job.state, job.error.code, len(desk.bill)) == ("failed", "unknown", 1)
+    assert (asked(job), len(desk.bill)) == (("needs_confirmation", "unknown", "unknown"), 1)
     assert (len(desk.sought) > 1, ledger(home)) == (True, [RESERVED])
 
 

@@ -1,6 +1,7 @@
 """Settings: one model, read once. Seen by `app` and `cli` only; everybody else is handed values."""
 
 from limner.config.accounts import Account, accounts_of
+from limner.config.bounds import BudgetSettings, LimitSettings
 from limner.config.read import Loaded, Source, load
 from limner.config.settings import (
     ALIASES,
@@ -22,6 +23,8 @@ __all__ = [
     "UNUSED",
     "Account",
     "AccountSettings",
+    "BudgetSettings",
+    "LimitSettings",
     "Loaded",
     "LogFormat",
     "LogLevel",

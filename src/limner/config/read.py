@@ -6,7 +6,7 @@ import io
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,16 +14,17 @@ from typing import Literal
 import platformdirs
 from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
-from pydantic import (
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from limner.config.bounds import BudgetSettings, LimitSettings
 from limner.config.settings import (
     BY_VARIABLE,
     FLAG,
     OF_A_PROVIDER,
     SECRETS,
     UNUSED,
+    AccountSettings,
     Settings,
     masked,
 )
@@ -31,8 +32,18 @@ from limner.config.values import Names, Whole
 from limner.core.errors import SetupError
 
 _ELSEWHERE = frozenset({"LIMNER_CONFIG", "LIMNER_DEBUG"})
+_IN_A_FILE = [name for name in Settings.model_fields if name != "variables"]
 _KUBERNETES = re.compile(r"LIMNER_(SERVICE_(HOST|PORT.*)|PORT_[0-9]+_(TCP|UDP).*)")
-_EXPECTED = {"path_type": "must be the path of a folder", "string_type": "must be text"}
+_EXPECTED = {
+    "path_type": "must be the path of a folder",
+    "string_type": "must be text",
+}
+_TABLES: Mapping[str, tuple[str, str, type[BaseModel]]] = {
+    "accounts": ("an account", "[accounts.openai]", AccountSettings),
+    "budgets": ("a budget", "[budgets.team]", BudgetSettings),
+    "limits": ("a limit", "[limits.team]", LimitSettings),
+}
+"""What a table is, an example, and what it may hold."""
 Kind = Literal["default", "limner.toml", ".env", "environment", "command line"]
 
 
@@ -74,9 +85,15 @@ class _Given:
     value: object
     source: Source
 
-    def complaint(self, why: str) -> str:
-        """One line: the place, the name, the value (masked where it is secret) and what is accepted."""
-        shown = "********" if self.field in SECRETS else masked(self.value)
+    def complaint(self, why: str, inside: Sequence[object] = ()) -> str:
+        """One line: the place, the name, the value (masked where it is secret) and what is accepted.
+
+        `inside` leads to the part of a table that is at fault.
+        """
+        value = self.value
+        for name in inside:
+            value = value.get(name, value) if isinstance(value, dict) else value
+        shown = "********" if self.field in SECRETS else masked(value)
         match self.source.kind:
             case "environment":
                 return f"{self.source.name}={shown}: {why}"
@@ -85,8 +102,9 @@ class _Given:
             case "command line":
                 return f"{self.source.name} {shown}: {why}"
             case "limner.toml" | "default":
-                quoted = f'"{shown}"' if isinstance(self.value, str) and self.field not in SECRETS else shown
-                return f"{self.source}: {self.source.name} = {quoted}: {why}"
+                quoted = f'"{shown}"' if isinstance(value, str) and self.field not in SECRETS else shown
+                name = ".".join(map(str, (self.source.name, *inside)))
+                return f"{self.source}: {name} = {quoted}: {why}"
 
 
 def load(
@@ -130,8 +148,9 @@ class _Reading:
             settings = Settings.model_validate({name: given.value for name, given in self.taken.items()})
         except ValidationError as error:
             for fault in error.errors(include_url=False):
-                why = str(fault.get("ctx", {}).get("error") or _EXPECTED.get(fault["type"], fault["msg"]))
-                self.wrong.append(self.taken[str(fault["loc"][0])].complaint(why))
+                field, *inside = fault["loc"]
+                why = _expected(str(field), fault)
+                self.wrong.append(self.taken[str(field)].complaint(why, inside))
             raise SetupError("\n".join(self.wrong)) from None
         if self.wrong:
             raise SetupError("\n".join(self.wrong))
@@ -251,11 +270,11 @@ class _Reading:
             raise SetupError(_toml_complaint(shown, text, error)) from None
         for name, value in table.items():
             source = Source("limner.toml", name, shown, _line_of(name, text))
-            if name in Settings.model_fields and name != "variables":
+            if name in _IN_A_FILE:
                 yield _Given(name, value, source)
             else:
                 self.wrong.append(
-                    f"{source}: {name!r} is not a setting of Limner{_nearest(name, Settings.model_fields)}"
+                    f"{source}: {name!r} is not a setting of Limner{_nearest(name, _IN_A_FILE)}"
                 )
 
     def _toml_path(
@@ -277,6 +296,22 @@ class _Reading:
 
     def _shown(self, path: Path) -> Path:
         return path.relative_to(self.here) if path.is_relative_to(self.here) else path
+
+
+def _expected(field: str, fault: ErrorDetails) -> str:
+    """What would have been accepted."""
+    if error := fault.get("ctx", {}).get("error"):
+        return str(error)
+    noun, example, table = _TABLES.get(field, ("", "", BaseModel))
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"is not known; {noun} has {', '.join(table.model_fields)}"
+        case "dict_type":
+            return f"must be tables, as in {example}"
+        case "model_type":
+            return f"must be a table, as in {example}"
+        case kind:
+            return _EXPECTED.get(kind, fault["msg"])
 
 
 def _switched(flag: str) -> str:

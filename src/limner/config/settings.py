@@ -1,6 +1,7 @@
 """The settings themselves, and the names they go by elsewhere."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,10 +11,25 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     SecretStr,
 )
 
-from limner.config.values import Address, Names, Seconds, Secret, Text, Whole, blob_place, database, folder
+from limner.config.bounds import BudgetSettings, LimitSettings
+from limner.config.values import (
+    Address,
+    Dollars,
+    Names,
+    Pictures,
+    Seconds,
+    Secret,
+    TableName,
+    Text,
+    Whole,
+    blob_place,
+    database,
+    folder,
+)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
@@ -29,9 +45,15 @@ class AccountSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: str = Field("", description="The provider; empty: the table's name.")
-    url: Address = Field("", description="Its address; empty: the provider's own.")
+    url: Address = Field("", description="Its address; empty: from the environment, else the provider's own.")
     key: Secret | None = Field(None, description="Its key; unset: from the environment.")
     model: str | None = Field(None, description="The vendor's name of the model for orders that name none.")
+    concurrency: Annotated[int, Whole(1, 100_000)] | None = Field(
+        None, description="Orders it takes at once; more wait in line. Unset: what its provider is known for."
+    )
+    webhook_secret: Secret | None = Field(
+        None, description="What the vendor signs its calls with, such as Replicate's `whsec_...`."
+    )
 
 
 class Settings(BaseModel):
@@ -52,7 +74,11 @@ class Settings(BaseModel):
         description="What clients reach the server at, for links in answers. Empty: as the request said.",
     )
     database_url: Annotated[str, AfterValidator(database)] = Field(
-        "", description="The journal: `sqlite:///path/to/file`. Empty: `limner.db` in the home folder."
+        "",
+        description=(
+            "The journal: `sqlite:///path/to/file`, or `postgresql://user:password@host/database` for "
+            "several processes. Empty: `limner.db` in the home folder."
+        ),
     )
     blob_url: Annotated[str, AfterValidator(blob_place)] = Field(
         "", description="The folder of the pictures; `memory://` forgets them. Empty: `storage` in the home."
@@ -67,6 +93,9 @@ class Settings(BaseModel):
     )
     concurrency: Annotated[int, Whole(1, 1024)] = Field(
         16, description="Jobs that run at once; others queue."
+    )
+    waiting: Annotated[int, Whole(0, 100_000)] = Field(
+        1000, description="Jobs besides those that only wait for a vendor which has their order."
     )
     deadline_s: Annotated[float, Seconds(1, 86_400)] = Field(
         600.0, description="Seconds a job may take from its acceptance, unless its request says otherwise."
@@ -86,6 +115,16 @@ class Settings(BaseModel):
     disabled_providers: Annotated[tuple[str, ...], Names()] = Field(
         (), description="Providers that are never asked."
     )
+    quote_secret: Secret | None = Field(
+        None,
+        description=(
+            "What quotes are signed with, the same for all that share a journal; at least 16 characters. "
+            "Unset: the file `quote.key` in the home."
+        ),
+    )
+    quote_valid_s: Annotated[float, Seconds(1, 86_400)] = Field(
+        900.0, description="Seconds a quote may be accepted for."
+    )
     log_level: Annotated[LogLevel, _LEVELS] = Field(
         "info", description="The least important line that is logged."
     )
@@ -103,6 +142,37 @@ class Settings(BaseModel):
             "`key`, `model`. Without a table the key, address and model come from the environment."
         ),
     )
+    default_day_usd: Annotated[Decimal | None, Dollars(off=True)] = Field(
+        Decimal(10),
+        description=(
+            "Dollars that each identified user may spend a day, in UTC, unless a budget names the user. "
+            "Free pictures are never bounded by money."
+        ),
+    )
+    default_images_per_hour: Annotated[int | None, Pictures(off=True)] = Field(
+        10,
+        description=(
+            "Pictures that each identified user may order in any hour, free ones too, unless a limit names "
+            "the user."
+        ),
+    )
+    default_images_per_day: Annotated[int | None, Pictures(off=True)] = Field(
+        50, description="The same in any 24 hours."
+    )
+    budgets: dict[TableName, BudgetSettings] = Field(
+        {},
+        description=(
+            "Tables `[budgets.NAME]`: `user`, `project`, `account` say whose orders count, all that are set "
+            "together, none: everybody's; `day_usd`, `month_usd` what they may come to."
+        ),
+    )
+    limits: dict[TableName, LimitSettings] = Field(
+        {},
+        description=(
+            "Tables `[limits.NAME]`: `user`, `project` say whose orders count; `images_per_hour`, "
+            "`images_per_day` how many pictures they may ask for."
+        ),
+    )
     variables: dict[str, SecretStr] = Field(
         {},
         description=(
@@ -117,8 +187,13 @@ class Settings(BaseModel):
         return self.catalog_dir or self.home / "catalog"
 
     @property
+    def shared(self) -> bool:
+        """The journal is a server's, and several processes may work on it."""
+        return self.database_url.startswith("postgresql:")
+
+    @property
     def database_path(self) -> Path:
-        """The journal's file."""
+        """The journal's file, where it is one."""
         return (
             Path(self.database_url.removeprefix("sqlite:///"))
             if self.database_url
@@ -155,7 +230,7 @@ OF_A_PROVIDER = re.compile(r"LIMNER_[A-Z0-9_]+_(KEY|URL|MODEL)|[A-Z0-9_]+_(KEY|T
 UNUSED = frozenset({"SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY"})
 """Names that programs before Limner used and this version has no use for."""
 
-NOT_VARIABLES = frozenset({"accounts", "variables"})
+NOT_VARIABLES = frozenset({"accounts", "budgets", "limits", "variables"})
 """Settings that are tables: no environment variable sets them."""
 
 BY_VARIABLE = {
@@ -166,14 +241,19 @@ BY_VARIABLE = {
 
 def shown(settings: Settings) -> dict[str, Any]:
     """Every setting as plain JSON, secrets masked: what people and logs may see."""
-    return {
-        name: masked(value) if isinstance(value, str) else value
-        for name, value in settings.model_dump(mode="json").items()
-    }
+    return {name: _shown(value) for name, value in settings.model_dump(mode="json").items()}
+
+
+def _shown(value: JsonValue) -> JsonValue:
+    """Text masked, also the address inside a table."""
+    if isinstance(value, dict):
+        return {name: _shown(one) for name, one in value.items()}
+    return masked(value) if isinstance(value, str) else value
 
 
 def masked(value: object) -> str:
     """The value as one short line, without the password an address may carry."""
-    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:********@", str(value))
+    text = re.sub(r"(://[^/@\s:]*):.*@", r"\1:********@", str(value))  # up to the last @: it may hold more
+    text = re.sub(r"([?&]\w*password)=[^&\s]*", r"\1=********", text)
     text = "".join(char if char.isprintable() else "?" for char in text)
     return text if len(text) <= 80 else text[:77] + "..."

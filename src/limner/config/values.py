@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,13 @@ from pydantic import (
     SecretStr,
 )
 from pydantic_core import CoreSchema, core_schema
+
+_POSTGRES = (
+    r"postgres(?:ql)?://"
+    r"(?:[^\s:@/?#]*(?::[^\s:@/?#]*)?@)?"  # user and password
+    r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?"  # host and port; none: a socket on this machine
+    r"/[^\s/?#@]+(?:\?[^\s#]*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,56 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Dollars:
+    """An amount in US dollars, from a number or from ASCII digits with at most six decimals."""
+
+    high: int = 1_000_000
+    off: bool = False
+    """The word `off` means no bound."""
+
+    @property
+    def accepts(self) -> str:
+        """For messages and the reference."""
+        return f"dollars from 0 to {self.high}, at most six decimals" + (", or off" if self.off else "")
+
+    def read(self, value: object) -> Decimal | None:
+        """The amount meant, None for `off`. Raises ValueError."""
+        if value is None or (self.off and value == "off"):
+            return None
+        text = str(value).strip() if type(value) in (str, int, float, Decimal) else ""
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or Decimal(text) > self.high:
+            raise ValueError(f"must be {self.accepts}")
+        return Decimal(text)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A number of pictures, or `off` for no bound."""
+
+    off: bool = False
+
+    @property
+    def accepts(self) -> str:
+        """For messages and the reference."""
+        return "a whole number from 0 to 1000000" + (", or off" if self.off else "")
+
+    def read(self, value: object) -> int | None:
+        """The number meant, None for `off`. Raises ValueError."""
+        if value is None or (self.off and value == "off"):
+            return None
+        try:
+            return Whole(0, 1_000_000).read(value)
+        except ValueError:
+            raise ValueError(f"must be {self.accepts}") from None
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """Lower-case names, from a list or from text with commas."""
 
@@ -115,13 +173,20 @@ def folder(path: Path) -> Path:
 
 
 def database(url: str) -> str:
-    """The address of a SQLite file, or nothing. Raises ValueError."""
+    """The address of a SQLite file or a PostgreSQL database, or nothing. Raises ValueError."""
     if not url:
         return url
+    if re.match(r"postgres(ql)?:", url):
+        if not re.fullmatch(_POSTGRES, url):
+            raise ValueError(
+                "must be like postgresql://user:password@host:5432/database; "
+                "in user and password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+            )
+        return re.sub(r"^postgres:", "postgresql:", url)
     path = url.removeprefix("sqlite:///")
     if path == url or path.startswith(":memory:") or "?" in path or not path:
         raise ValueError(
-            "this version keeps its journal in SQLite; give sqlite:///path/limner.db, or leave it empty"
+            "must be sqlite:///path/limner.db or postgresql://user:password@host/database, or empty"
         )
     return f"sqlite:///{folder(Path(path))}"
 
@@ -136,6 +201,8 @@ def blob_place(url: str) -> str:
     return str(folder(Path(path)))
 
 
+TableName = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", "letters, digits, - and _")]
+"""The name of a budget or a limit."""
 Secret = Annotated[SecretStr, Text(r"[\x21-\x7e]+", "one line of printable ASCII without blanks")]
 Address = Annotated[
     str,

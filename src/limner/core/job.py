@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from limner.core.money import FREE, Usd
-from limner.core.quote import Note, PassedOver
+from limner.core.quote import Note, PassedOver, Priced
 from limner.core.request import Format, GenerateRequest
 
 JobState = Literal[
@@ -20,6 +20,9 @@ How = Literal["direct", "resumed", "list", "webhook", "same-key", "person"]
 Decision = Literal["pay_again", "write_off", "delivered", "accept", "cancel"]
 """What a person may say to a job that waits: buy it again; give it up as charged; here is the picture; go on
 at the new price; do not."""
+
+Reason = Literal["unknown", "dearer", "above_ceiling"]
+"""Why a person is asked."""
 
 FINAL: frozenset[JobState] = frozenset({"succeeded", "failed", "canceled"})
 
@@ -87,6 +90,17 @@ class Failure(BaseModel):
     details: dict[str, str] = {}
 
 
+class Decided(BaseModel):
+    """What a person said about an order or a job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decision: Decision
+    by: str
+    at: float
+    """Unix seconds."""
+
+
 class Attempt(BaseModel):
     """One order at one target, as the receipt shows it."""
 
@@ -104,7 +118,16 @@ class Attempt(BaseModel):
     price_usd: Usd | None
     """Reserved until settled, then what it really cost."""
     submitted_at: float
+    priced: Priced | None = None
+    """How the price that was reserved came about, by the catalog of that day."""
     error: Failure | None = None
+    decided: Decided | None = None
+    """What a person said when its outcome could not be learnt."""
+
+    @property
+    def undecided(self) -> bool:
+        """Its outcome is unknown, and nobody has said yet what is to follow."""
+        return self.state == "unknown" and self.decided is None
 
 
 def cost_usd(attempts: Sequence[Attempt]) -> Decimal | None:
@@ -136,7 +159,7 @@ class Confirmation(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    reason: Literal["unknown", "dearer", "above_ceiling"]
+    reason: Reason
     """An order may have been charged and brought nothing; the quote cannot be kept; it costs more than may
     be bought unasked."""
     message: str
@@ -145,6 +168,8 @@ class Confirmation(BaseModel):
     """`provider/model` that going on would ask."""
     price_usd: Usd | None = None
     """What going on would cost, None when that is not known."""
+    decided: Decided | None = None
+    """What was said to it, once somebody has."""
 
 
 class Waiting(BaseModel):
@@ -156,6 +181,12 @@ class Waiting(BaseModel):
     """1 for the next."""
     expected_s: float | None
     """Until it is begun, None when nothing is known to reckon by."""
+
+    def __str__(self) -> str:
+        """For people."""
+        if self.expected_s is None:
+            return f"position {self.position}"
+        return f"position {self.position}, about {max(1, round(self.expected_s))} s"
 
 
 class Job(BaseModel):
@@ -176,9 +207,9 @@ class Job(BaseModel):
     error: Failure | None = None
     receipt: Receipt = Receipt()
     ceiling_usd: Usd | None = None
-    """The price of the quote that was accepted: the job never costs more."""
+    """The price of the quote that was accepted, or a dearer one accepted since: no order costs more."""
     confirmation: Confirmation | None = None
-    """What the job waits for in `needs_confirmation`."""
+    """What the job waits for in `needs_confirmation`; kept when it was agreed to."""
     waiting: Waiting | None = None
     """Where the job stands while it is queued."""
 
@@ -191,3 +222,18 @@ class Job(BaseModel):
     def final(self) -> bool:
         """True when nothing will change any more."""
         return self.state in FINAL
+
+    @property
+    def choices(self) -> tuple[Decision, ...]:
+        """What a person may say about the job as it stands, empty when there is nothing to decide."""
+        if self.state == "needs_confirmation":
+            return () if self.confirmation is None else self.confirmation.choices
+        if not any(one.undecided for one in self.receipt.attempts):
+            return ()
+        match self.state:
+            case "failed":
+                return ("pay_again", "write_off", "delivered")
+            case "succeeded" | "canceled":
+                return ("write_off", "delivered")
+            case "queued" | "running" | "waiting" | "storing":
+                return ()

@@ -1,6 +1,7 @@
 """What the caller wants, in one shape for every door and every provider."""
 
 import hashlib
+import json
 from decimal import Decimal
 from typing import Annotated, Literal, Self, TypedDict
 
@@ -29,7 +30,10 @@ Tier = Literal["fast", "standard", "high", "ultra"]
 Preset = Literal["fast", "standard", "quality", "ultra"]
 Format = Literal["png", "jpeg", "webp"]
 OnUnknown = Literal["ask", "never", "auto"]
-RoutePolicy = Literal["local-first", "cheapest", "fastest", "listed"]
+RoutePolicy = Literal[
+    "local-first", "tier", "cheapest", "fastest", "balanced", "listed", "unified", "commands", "two-phase"
+]
+"""The last three are the fixed orders of the programs before Limner."""
 
 MIME: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 EXTENSION: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
@@ -67,6 +71,17 @@ def clean_negative(text: str) -> str:
     if len(text) > MAX_PROMPT:
         raise ValueError(f"is {len(text):,} characters long; at most {MAX_PROMPT:,} are accepted")
     return clean_text(text)
+
+
+def clean_options(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse what JSON cannot hold: numbers that are none, and lone surrogates."""
+    try:
+        json.dumps(options, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("hold text that is not valid Unicode (a lone surrogate); send UTF-8 text") from None
+    except ValueError:
+        raise ValueError("hold a number that JSON does not know, such as NaN; send a finite one") from None
+    return options
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
@@ -140,6 +155,8 @@ class GenerateRequest(BaseModel):
     """Picture i of several uses seed + i. None: drawn at acceptance and recorded."""
     style: Name | None = None
     quality: Preset | None = None
+    tier: Tier | None = None
+    """Only models of this tier; without it the policy decides."""
     format: Format = "png"
     compression: Annotated[int, Field(ge=0, le=100)] | None = None
     """JPEG and WebP: 100 keeps most detail. Ignored for PNG, which loses nothing."""
@@ -151,7 +168,9 @@ class GenerateRequest(BaseModel):
     """A quote that is accepted: the job never costs more than it says."""
     priority: Annotated[int, Field(ge=-9, le=9)] = 0
     """Higher ones are begun first."""
-    options: Annotated[dict[Name, JsonValue], Field(max_length=MAX_OPTIONS)] = {}
+    options: Annotated[
+        dict[Name, JsonValue], Field(max_length=MAX_OPTIONS), AfterValidator(clean_options)
+    ] = {}
     """What only this model understands, by the names its catalog entry lists."""
     policy: Policy = Policy()
 
@@ -217,6 +236,7 @@ class RequestFields(TypedDict, total=False):
     seed: int | None
     style: str | None
     quality: Preset | None
+    tier: Tier | None
     format: Format
     compression: int | None
     partial_images: int

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 
 from limner.core.errors import ProviderError, RateLimited, TimedOut, Unauthorized, Unavailable
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Report, Ticket
@@ -34,6 +34,8 @@ class Order:
     """Given when the order was accepted before."""
     paid: bool = True
     """Then faults while polling are waited out until the deadline: they say nothing about what was bought."""
+    called: asyncio.Event | None = None
+    """Set when the vendor has called about the order: it is asked at once."""
 
 
 async def drive(order: Order, save: Save, report: Report) -> Done:
@@ -45,11 +47,13 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
     """
     saved = order.ticket
     outcome: Outcome
+    # From here on a clock that is set ends nothing early and keeps nothing alive.
+    ends = time.monotonic() + order.deadline_at - time.time()
     if saved is None:
         outcome = await _submitted(order)
     else:
         outcome = Pending(saved, after_s=0.0)
-        order = replace(order, deadline_at=max(order.deadline_at, time.time() + _RESUME_GRACE_S))
+        ends = max(ends, time.monotonic() + _RESUME_GRACE_S)
     told = False
     faults = 0
     while isinstance(outcome, Pending):
@@ -60,12 +64,14 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
         if order.canceled.is_set() and not told:
             told = True
             await _stop(order.provider, saved)
-            order = replace(order, deadline_at=min(order.deadline_at, time.time() + _CANCEL_GRACE_S))
-        if time.time() > order.deadline_at:
+            ends = min(ends, time.monotonic() + _CANCEL_GRACE_S)
+        if time.monotonic() > ends:
             await _stop(order.provider, saved)
             raise TimedOut("the order was not finished by its deadline and was stopped")
-        left_s = max(0.0, order.deadline_at - time.time())
-        await _pause(min(outcome.after_s, left_s), order.canceled, waking=not told)
+        left_s = max(0.0, ends - time.monotonic())
+        await _until_called(
+            order.called, _pause(min(outcome.after_s, left_s), order.canceled, waking=not told)
+        )
         try:
             outcome = await order.provider.poll(saved)
             faults = 0
@@ -98,6 +104,19 @@ def _wait_s(fault: ProviderError, nth: int) -> float:
     """Seconds after the nth passing fault in a row."""
     asked = fault.after_s if isinstance(fault, RateLimited) else 0.0
     return max(asked, min(_LONGEST_FAULT_WAIT_S, _FAULT_WAIT_S * 2.0 ** min(nth - 1, 10)))
+
+
+async def _until_called(called: asyncio.Event | None, pause: Coroutine[None, None, None]) -> None:
+    """Pause, until the vendor calls at the latest."""
+    if called is None:
+        await pause
+        return
+    async with asyncio.TaskGroup() as waiting:
+        pausing, hearing = waiting.create_task(pause), waiting.create_task(called.wait())
+        await asyncio.wait((pausing, hearing), return_when=asyncio.FIRST_COMPLETED)
+        pausing.cancel()
+        hearing.cancel()
+    called.clear()
 
 
 async def _pause(seconds: float, canceled: asyncio.Event, *, waking: bool) -> None:

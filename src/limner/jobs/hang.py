@@ -13,7 +13,15 @@ from limner.providers.base import Done
 Save = Callable[[bytes, str], Awaitable[str]]
 """Store a file's bytes, also to be seen under a path in storage; returns their digest."""
 
-_NOT_IN_A_RECIPE = {"count": 1, "partial_images": 0, "user": None, "project": "default", "policy": Policy()}
+_NOT_IN_A_RECIPE = {
+    "count": 1,
+    "partial_images": 0,
+    "user": None,
+    "project": "default",
+    "quote": None,
+    "priority": 0,
+    "policy": Policy(),
+}
 """A picture's file travels: it says how it was made, not who asked or how it was to be routed."""
 
 

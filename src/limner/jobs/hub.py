@@ -49,6 +49,10 @@ class Hub:
             if not watchers:
                 del self._watchers[job_id]
 
+    def watched(self) -> frozenset[str]:
+        """Ids of the jobs that somebody watches."""
+        return frozenset(self._watchers)
+
     def publish(self, job_id: str, message: Message) -> None:
         """Hand a message to all who watch the job."""
         for subscription in self._watchers.get(job_id, ()):

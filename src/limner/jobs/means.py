@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from limner.blobs.store import Blobs
-from limner.core.quote import Route, Target
+from limner.core.quote import Agreed, Route, Target
 from limner.core.request import GenerateRequest
+from limner.jobs.hooks import Hooks
 from limner.jobs.hub import Hub
 from limner.providers.base import Provider, Usage
 from limner.router.pulse import Pulse
@@ -20,9 +21,12 @@ class Means:
     store: Store
     blobs: Blobs
     hub: Hub
+    hooks: Hooks
     pulse: Pulse
-    plan: Callable[[GenerateRequest, int | None], Route]
-    """With the seed that was drawn for a caller who gave none."""
+    plan: Callable[[GenerateRequest, int | None, Decimal | None], Route]
+    """With the seed that was drawn for a caller who gave none, and the most an order may cost."""
+    agreed: Callable[[GenerateRequest], Agreed | None]
+    """What the request's quote promises; raises `InvalidRequest` for one that cannot be accepted."""
     provider: Callable[[Target], Provider]
     fetch: Callable[[str, str | None], Awaitable[bytes]]
     """A picture from its address, with the host of the account that named it; raises as `Fetcher.fetch`."""

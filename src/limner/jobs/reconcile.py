@@ -5,7 +5,7 @@ from typing import Literal
 from limner.core.errors import ProviderError
 from limner.core.quote import Target
 from limner.core.request import GenerateRequest
-from limner.providers.base import Recovery
+from limner.providers.base import Provider, Recovery
 from limner.store.rows import OpenAttempt
 
 NextStep = Literal["submit", "poll", "find", "unknown"]
@@ -30,16 +30,25 @@ def next_step(attempt: OpenAttempt, recovery: Recovery) -> NextStep:
             return "unknown"
 
 
+def listed_by(attempt: OpenAttempt, provider: Provider) -> float:
+    """Unix seconds from which a list without the order says that it never arrived: its POST is over by then,
+    whoever sent it, and the vendor's list has caught up."""
+    return attempt.submitted_at + provider.timeout_s + provider.lag_s
+
+
 def may_repeat(error: ProviderError, target: Target) -> bool:
     """May the same target be asked again? What may have been charged is repeated only where it is free."""
     return error.retry or (target.free and error.billed != "no")
 
 
-def may_fall_back(error: ProviderError, following: Target, request: GenerateRequest) -> bool:
-    """May `following` be asked instead? After an outcome that may have been charged, only if it is free."""
+def may_fall_back(
+    error: ProviderError, following: Target, request: GenerateRequest, *, free: bool = False
+) -> bool:
+    """May `following` be asked instead? After an outcome that may have been charged, only if it is free; what
+    was asked and is `free` itself has charged nothing."""
     if not request.policy.fallback or not error.fallback:
         return False
-    return error.billed == "no" or following.free
+    return error.billed == "no" or free or following.free
 
 
 def wait_s(tries: int, jitter: float, asked_s: float | None = None) -> float:

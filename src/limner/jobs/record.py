@@ -7,6 +7,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Ended, EventType, JobEvent, Progress
 from limner.core.job import Artifact, Attempt, Confirmation, Failure, JobState, cost_usd
 from limner.core.quote import Note
+from limner.jobs.deadline import Overdue
 from limner.jobs.hub import Hub
 from limner.providers.base import Pending
 from limner.store.rows import OpenAttempt, Work
@@ -27,17 +28,16 @@ class Record:
         """The attempts so far, in order."""
         return self.job.receipt.attempts
 
-    @property
-    def first_order_at(self) -> float:
-        """What deadlines count from: when the first order was sent, before that when the job was accepted."""
-        return self.tried[0].submitted_at if self.tried else self.job.created_at
-
     def event(self, kind: EventType, state: JobState, message: str | None = None) -> JobEvent:
         """The job's next event, to be stored and then told."""
         self._seq += 1
         return JobEvent(
             job_id=self.job.id, seq=self._seq, type=kind, state=state, at=time.time(), message=message
         )
+
+    def take_back(self, event: JobEvent) -> None:
+        """The event was not stored: the next one has its number."""
+        self._seq = event.seq - 1
 
     def tell(self, event: JobEvent) -> None:
         """Tell those who watch about an event that is on disk."""
@@ -118,5 +118,7 @@ class Record:
 
 def failure(error: LimnerError) -> Failure:
     """An error as the journal and the receipt keep it."""
+    if isinstance(error, Overdue):
+        return error.said
     details: dict[str, str] = getattr(error, "failures", None) or getattr(error, "reasons", None) or {}
     return Failure(code=error.code, message=str(error), details=details)

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from limner.core.errors import Exhausted, ProviderError
+from limner.core.errors import Exhausted, OverBudget, ProviderError
 from limner.core.quote import Target
 from limner.core.request import GenerateRequest
 from limner.jobs.reconcile import may_fall_back, may_repeat
 from limner.providers.base import Done
+from limner.store.line import Full
 from limner.store.rows import OpenAttempt
 
 
@@ -33,6 +34,11 @@ class Failures:
         return any(may_repeat(error, target) for target, error in self.said)
 
     @property
+    def busy(self) -> bool:
+        """True when nobody was asked, since no account had room."""
+        return bool(self.said) and all(isinstance(error, Full) for _, error in self.said)
+
+    @property
     def free(self) -> bool:
         """True when all that may be asked again costs nothing: then only the deadline limits the tries."""
         return all(target.free for target, error in self.said if may_repeat(error, target))
@@ -56,8 +62,10 @@ Place = Callable[[Target, str], Awaitable[Bought]]
 
 
 async def walk(targets: Sequence[Target], request: GenerateRequest, place: Place) -> Bought | Failures:
-    """The first answer, or what everybody said. Goes on only where the last error and the policy allow it."""
+    """The first answer, or what everybody said. Goes on only where the last error and the policy allow it,
+    and past what no budget has room for; raises `OverBudget` when nobody could be asked at all."""
     said: list[tuple[Target, ProviderError]] = []
+    over: OverBudget | None = None
     why = "first choice"
     rest = list(targets)
     while rest:
@@ -67,5 +75,13 @@ async def walk(targets: Sequence[Target], request: GenerateRequest, place: Place
         except ProviderError as error:
             said.append((target, error))
             why = f"fallback: {target.name}: {error.code}"
-            rest = [following for following in rest if may_fall_back(error, following, request)]
+            rest = [
+                following for following in rest if may_fall_back(error, following, request, free=target.free)
+            ]
+        except OverBudget as error:
+            over = over or error
+            why = f"fallback: {target.name}: {error.code}"
+            rest = rest if request.policy.fallback else []
+    if over is not None and not said:
+        raise over
     return Failures(tuple(said))

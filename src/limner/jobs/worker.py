@@ -3,32 +3,56 @@
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from limner.core.errors import StorageError
+from limner.core.events import Ended
 from limner.jobs.means import Means
 from limner.jobs.run import Run
-from limner.store.rows import Work
+from limner.jobs.slots import Slot, Slots
+from limner.store.rows import Standing, Work
 
 _log = logging.getLogger(__name__)
 _POLL_S = 1.0
 """Safety net: claims are woken by whoever queues a job."""
 _CLAIM_AT_ONCE = 32
+_RENEWALS = 3
+"""In the time of one lease, so that a single one may fail."""
+_CLOCK_SET_S = 5.0
+"""Smaller steps are corrections of a clock that runs unevenly."""
 _CLOCK_GRAIN_S = 0.005
 """SQLite's clock ticks in milliseconds: woken a tick too early, a retry would wait for the next poll."""
 
 
-class Worker:
-    """Runs at most `concurrency` jobs at once. `start` inside a task group, `stop` before it ends."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A job that runs here."""
 
-    def __init__(self, means: Means, *, concurrency: int, lease_s: float) -> None:
+    epoch: int
+    wish: asyncio.Event
+    run: Run
+    task: "asyncio.Task[None]"
+    slot: Slot
+
+
+class Worker:
+    """Runs as many jobs as there are slots. `start` inside a task group, `stop` before it ends."""
+
+    def __init__(self, means: Means, slots: Slots, *, lease_s: float) -> None:
         self._means = means
         self._lease_s = lease_s
-        self._free = concurrency
-        self._wishes: dict[str, asyncio.Event] = {}
+        self._slots = slots
+        slots.on_free(self._slot_free)
+        self._held: dict[str, _Held] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._more = False
-        """The last claim took all it had room for, so that more jobs may be waiting for a slot."""
+        """More jobs may be waiting: the last claim took all it had room for, or an account has room again."""
+        self._looked_at = 0.0
+        self._offset = time.time() - time.monotonic()
+        """Of the wall clock to the monotonic one: it changes when the wall clock is set."""
         self._tasks: asyncio.TaskGroup | None = None
         self._loops: list[asyncio.Task[None]] = []
         self._stopped = False
@@ -52,19 +76,14 @@ class Worker:
 
     def reserve(self) -> bool:
         """Take a slot for a job about to be written as ours; give it to `take` or `give_back`."""
-        if self._free <= 0 or self._tasks is None or self._stopped:
-            return False
-        self._free -= 1
-        return True
+        return self._tasks is not None and not self._stopped and self._slots.reserve()
 
     def give_back(self) -> None:
         """A reserved slot was not needed."""
-        self._free += 1
-        if self._more:
-            self._wake.set()
+        self._slots.give_back()
 
-    def take(self, work: Work) -> None:
-        """Run a job in a reserved slot."""
+    def take(self, work: Work, since: float) -> None:
+        """Run a job in a reserved slot; `since` is a moment on the monotonic clock before it was leased."""
         if self._tasks is None:
             raise RuntimeError("the worker was not started")
         if self._stopped:
@@ -72,8 +91,10 @@ class Worker:
         wish = asyncio.Event()
         if work.job.cancel_requested:
             wish.set()
-        self._wishes[work.job.id] = wish
-        task = self._tasks.create_task(self._run(work, wish), name=f"job {work.job.id}")
+        slot = Slot(self._slots, since + self._lease_s)
+        run = Run(work, self._means, wish, slot)
+        task = self._tasks.create_task(self._run(work, run, slot), name=f"job {work.job.id}")
+        self._held[work.job.id] = _Held(work.epoch, wish, run, task, slot)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -83,11 +104,32 @@ class Worker:
 
     def stop_order(self, job_id: str) -> None:
         """The user wants this job stopped; does nothing when it does not run here."""
-        if job_id in self._wishes:
-            self._wishes[job_id].set()
+        if job_id in self._held:
+            self._held[job_id].wish.set()
 
-    async def _run(self, work: Work, wish: asyncio.Event) -> None:
-        run = Run(work, self._means, wish)
+    def held(self) -> frozenset[str]:
+        """Ids of the jobs that run here."""
+        return frozenset(self._held)
+
+    def heed(self, standing: Mapping[str, Standing]) -> None:
+        """Follow what other processes wrote about jobs that run here: stop the orders of those to be
+        cancelled, and leave those alone that were taken. What may have been bought is still waited for: a
+        late answer beats an unknown one."""
+        for job_id, found in standing.items():
+            held = self._held.get(job_id)
+            if held is None:
+                continue
+            if found.epoch > held.epoch and not held.run.at_stake:
+                _log.warning("lease lost: job %s was claimed by another worker", job_id)
+                held.task.cancel()
+            elif found.cancel_requested:
+                held.wish.set()
+
+    def _slot_free(self) -> None:
+        if self._more:
+            self._wake.set()
+
+    async def _run(self, work: Work, run: Run, slot: Slot) -> None:
         try:
             again = await run.to_end()
             if again is not None:
@@ -96,19 +138,44 @@ class Worker:
             _log.exception("job %s broke", work.job.id)
             await _end(run, work, error)
         finally:
-            del self._wishes[work.job.id]
-            self.give_back()
+            if (held := self._held.get(work.job.id)) is not None and held.run is run:
+                del self._held[work.job.id]  # else it was claimed here again meanwhile
+            self._more = self._more or not run.accounts.isdisjoint(self._means.store.caps)
+            slot.close()
 
     async def _claiming(self) -> None:
         while True:
             self._wake.clear()
             try:
+                await self._mind_the_clock()
                 await self._claim()
+                await self._end_overdue()
             except StorageError as error:
                 _log.warning("cannot claim jobs: %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
                     await self._wake.wait()
+
+    async def _mind_the_clock(self) -> None:
+        """Leases and deadlines follow the clock of a journal that is ours alone, when somebody sets it or the
+        machine slept."""
+        offset = time.time() - time.monotonic()
+        by_s = offset - self._offset
+        if abs(by_s) < _CLOCK_SET_S or self._means.store.shared:
+            return
+        _log.warning("the clock was set by %.0f s: leases and deadlines follow it", by_s)
+        await self._means.store.shift(by_s)
+        self._offset = offset
+
+    async def _end_overdue(self) -> None:
+        """End jobs whose time in line is over; looked for about once a second."""
+        now = time.monotonic()
+        if now < self._looked_at + _POLL_S:
+            return
+        self._looked_at = now
+        for job, event in await self._means.store.expire(_CLAIM_AT_ONCE, time.time()):
+            self._means.hub.publish(job.id, event)
+            self._means.hub.publish(job.id, Ended(job))
 
     async def _claim(self) -> None:
         slots = 0
@@ -118,26 +185,34 @@ class Worker:
             self._more = True
             return
         claimed: list[Work] = []
+        since = time.monotonic()
         try:
-            claimed = await self._means.store.claim(slots, self._lease_s)
+            claimed = await self._means.store.claim(slots, self._lease_s, self._held)
         finally:
-            self._free += slots - len(claimed)
+            self._slots.free += slots - len(claimed)
         self._more = len(claimed) == slots
         for work in claimed:
-            self.take(work)
+            self.take(work, since)
 
     async def _renewing(self) -> None:
         while True:
-            await asyncio.sleep(self._lease_s / 3)
+            await asyncio.sleep(self._lease_s / _RENEWALS)
             if self._running:
                 try:
-                    await self._means.store.renew(self._lease_s)
+                    await self._renew()
                 except StorageError as error:
                     _log.warning("cannot renew leases: %s", error)
+
+    async def _renew(self) -> None:
+        since = time.monotonic()
+        renewed = await self._means.store.renew(self._lease_s, self._held)
+        for job_id, held in self._held.items():
+            if renewed.get(job_id) == held.epoch:
+                held.slot.held_until = since + self._lease_s
 
 
 async def _end(run: Run, work: Work, error: Exception) -> None:
     try:
         await run.broke(error)
-    except Exception:  # noqa: BLE001 - nothing left to try: it is taken up again after a restart
+    except Exception:  # noqa: BLE001 - nothing left to try: it is taken up again when its lease has run out
         _log.exception("job %s broke and could not be ended", work.job.id)
