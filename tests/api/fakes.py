@@ -13,7 +13,7 @@ import anyio
 from limner.catalog.model import Model, Price, Sizes
 from limner.core.errors import Conflict, InvalidRequest, LimnerError, NotFound
 from limner.core.events import Ended, JobEvent, Message, Progress
-from limner.core.job import Artifact, Attempt, Failure, Job, JobState, Receipt, Recipe
+from limner.core.job import Artifact, Attempt, Confirmation, Failure, Job, JobState, Receipt, Recipe
 from limner.core.quote import Note, Quote
 from limner.core.request import EXTENSION, GenerateRequest
 
@@ -59,6 +59,7 @@ class FakeLimner:
         self.refuse: LimnerError | None = None
         self.fail: Failure | None = None
         self.end_as: JobState = "succeeded"
+        self.asks: Confirmation | None = None
         self.notes: tuple[Note, ...] = ()
         self.reasons: list[str] = []
         self.entered = 0
@@ -231,6 +232,7 @@ class FakeLimner:
             tries=1,
             images=images,
             error=self.fail,
+            confirmation=self.asks,
             receipt=Receipt(attempts=(attempt,), cost_usd=Decimal("0.0040"), notes=self.notes, seconds=1.0),
         )
         self._jobs[job_id] = job

@@ -16,7 +16,7 @@ from limner.core.errors import (
     StorageError,
     Unavailable,
 )
-from limner.core.job import Failure
+from limner.core.job import Confirmation, Failure
 from limner.core.quote import Note
 from limner.core.request import GenerateRequest
 from tests.api.fakes import PREVIEWS, png
@@ -250,15 +250,49 @@ async def test_a_job_that_failed_answers_by_its_failures_code(http, limner, fail
     assert answer.headers["x-limner-job"] == "job-0001"
 
 
-async def test_a_cancelled_job_is_409_and_one_that_waits_for_a_person_504(http, limner):
+async def test_a_cancelled_job_is_409(http, limner):
     limner.end_as = "canceled"
-    canceled = await http.post(URL, json={"prompt": "a red fox"})
-    limner.end_as = "needs_confirmation"
-    waiting = await http.post(URL, json={"prompt": "a red fox"})
-    assert [(a.status_code, a.json()["error"]["code"]) for a in (canceled, waiting)] == [
-        (409, "canceled"),
-        (504, "needs_confirmation"),
-    ]
+    answer = await http.post(URL, json={"prompt": "a red fox"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "canceled")
+
+
+DEARER = Confirmation(
+    reason="dearer", message="nobody draws it for $0.04.", choices=("accept", "cancel"), target="easel/m"
+)
+LOST = Confirmation(
+    reason="unknown", message="the answer is lost.", choices=("pay_again", "write_off", "delivered")
+)
+
+
+@pytest.mark.parametrize(
+    ("asks", "told", "said"),
+    [
+        (
+            DEARER,
+            (402, "needs_confirmation"),
+            "nobody draws it for $0.04. Decide at POST /v1/jobs/job-0001/decide: accept or cancel.",
+        ),
+        (
+            LOST,
+            (504, "outcome_unknown"),
+            (
+                "the answer is lost. Decide at POST /v1/jobs/job-0001/decide: "
+                "pay_again or write_off or delivered."
+            ),
+        ),
+    ],
+)
+async def test_a_job_that_asks_is_an_error_that_says_what_can_be_said(http, limner, asks, told, said):
+    limner.end_as, limner.asks = "needs_confirmation", asks
+    answer = await http.post(URL, json={"prompt": "a red fox"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["message"]) == (*told, said)
+    assert answer.headers["x-limner-job"] == "job-0001"
+    assert answer.headers.get("x-should-retry") in (None, "false")
+    stream = await http.post(URL, json={"prompt": "a red fox", "stream": True})
+    ((name, event),) = events(stream.text)
+    assert (stream.headers["x-limner-job"], name, event["error"]["code"]) == ("job-0002", "error", told[1])
+    assert event["error"]["message"] == said.replace("0001", "0002")
 
 
 async def test_a_stream_shows_as_many_previews_as_asked_and_then_the_picture(http, limner):

@@ -212,3 +212,38 @@ async def test_a_quote_costs_nothing_and_ready_is_said(http):
     assert (quote.status_code, quote.json()["model"], quote.json()["width"]) == (200, "sketch", 128)
     assert (await http.get("/readyz")).json() == {"ready": True, "reasons": []}
     assert Easel.orders == []
+
+
+async def test_a_quote_is_accepted_over_http_by_the_same_request_only(http):
+    wish = {"prompt": "a red fox", "width": 128, "height": 128}
+    quote = (await http.post("/v1/quotes", json=wish)).json()
+    job = (await http.post("/v1/jobs", json=wish | {"quote": quote["token"], "format": "webp"})).json()
+    assert (job["request"]["quote"], job["ceiling_usd"]) == (quote["token"], None)
+    other = await http.post("/v1/jobs", json=wish | {"quote": quote["token"], "count": 2})
+    assert (other.status_code, other.json()["error"]["field"]) == (400, "quote")
+    again = await http.post("/v1/quotes", json=wish | {"quote": "of no use here"})
+    assert again.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "forged", ["", "x", "q1.e30.AAAA", "q1..", "A" * 4096, "A" * 4097, "é" * 9, "a\x00b", 7, ["x"], {"a": 1}]
+)
+async def test_a_quote_that_was_not_given_here_is_refused_and_names_its_field(http, forged):
+    answer = await http.post("/v1/jobs", json={"prompt": "a red fox", "quote": forged})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "quote")
+    assert (await http.get("/v1/jobs")).json()["data"] == []
+    assert Easel.orders == []
+
+
+async def test_an_order_that_asks_is_readable_and_its_watch_ends(http):
+    wish = {"prompt": "a red fox", "policy": {"confirm_above_usd": 0.01}}
+    job = (await http.post("/v1/jobs", json=wish)).json()
+    assert (job["state"], job["confirmation"]["choices"]) == ("needs_confirmation", ["accept", "cancel"])
+    assert (job["confirmation"]["reason"], job["confirmation"]["price_usd"]) == ("above_ceiling", None)
+    heard = (await http.get(f"/v1/jobs/{job['id']}/events")).text
+    assert [line for line in heard.splitlines() if line.startswith("event:")] == [
+        "event: queued",
+        "event: asked",
+        "event: end",
+    ]
+    assert Easel.orders == []

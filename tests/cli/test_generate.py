@@ -1,12 +1,19 @@
+import functools
+import hashlib
 import io
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar, get_args
 
 import pytest
 from PIL import Image
 
-from limner.cli import files
+from limner.app import Limner
+from limner.cli import files, session
+from limner.core.request import Operation
+from limner.providers.base import Call, Outcome
+from tests.cli import easel
 from tests.cli.conftest import Run
 
 
@@ -103,6 +110,40 @@ def test_a_quote_draws_nothing(limner: Run, here: Path):
     assert limner("jobs", "--json").json == []
 
 
+def test_a_quote_is_accepted_by_its_token_and_the_file_may_have_another_format(limner: Run, here: Path):
+    token = limner("generate", "x", "--quote").out.split()[-1]
+    ran = limner("generate", "x", "--accept", token, "-o", "fox.jpg", "--json")
+    assert (ran.code, ran.json["state"], ran.json["request"]["quote"]) == (0, "succeeded", token)
+    ran = limner("generate", "y", "--accept", token)
+    assert (ran.code, ran.err) == (
+        2,
+        (
+            "limner: quote was given for another request; ask for a new one at POST /v1/quotes, or leave it "
+            "out\n"
+        ),
+    )
+    ran = limner("generate", "x", "--quote", "--accept", token)
+    assert ran.code == 2
+    assert "--quote asks for a price and --accept orders at one; give one or the other" in ran.err
+
+
+def test_a_job_that_asks_is_told_with_what_to_say_and_leaves_no_file(limner: Run, here: Path):
+    ran = limner("generate", "x", "--confirm-above", "0.01")
+    (found,) = limner("jobs", "--json").json
+    assert (ran.code, found["state"], list(here.iterdir())) == (1, "needs_confirmation", [])
+    first, second = ran.err.splitlines()[-2:]
+    assert first.startswith(
+        "limner: easel/sketch: price unknown; what costs more than $0.01 waits for a yes."
+    )
+    ways = [f"`limner jobs decide {found['id']} {one}`" for one in ("accept", "cancel")]
+    assert second.strip() == f"Say {ways[0]} or {ways[1]}"
+    shown = limner("jobs", found["id"]).out
+    assert "asks" in shown
+    assert f"limner jobs decide {found['id']} accept" in shown
+    ran = limner("generate", "x", "--confirm-above", "0.01", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "needs_confirmation")
+
+
 def test_a_dash_reads_the_prompt_from_stdin(limner: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO("ein Füchslein\n".encode())))
     assert limner("generate", "-", "--json").json["request"]["prompt"] == "ein Füchslein"
@@ -195,3 +236,135 @@ def test_a_picture_that_cannot_be_saved_is_kept_and_can_be_saved_later(
     assert f"`limner jobs {job_id} --out PATH`" in ran.err
     assert limner("jobs", job_id, "--out", "later.png").out == "later.png\n"
     assert look(here / "later.png")[1] == (64, 64)
+
+
+# -- working on pictures ---------------------------------------------------------------------------------
+
+
+class Studio(easel.Easel):
+    """The easel, which remembers what it was asked."""
+
+    calls: ClassVar[list[Call]] = []
+
+    async def submit(self, call: Call) -> Outcome:
+        Studio.calls.append(call)
+        return await super().submit(call)
+
+
+@pytest.fixture
+def studio(limner: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`limner ...` with an easel that works on pictures and has options of its own."""
+    able = easel.MODEL.model_copy(
+        update={
+            "operations": frozenset(get_args(Operation)),
+            "max_inputs": 3,
+            "options": {"grain": {"type": "number"}, "mood": {"type": "string"}, "raw": {"type": "boolean"}},
+        }
+    )
+    Studio.calls = []
+    monkeypatch.setattr(
+        session, "Limner", functools.partial(Limner, providers={"easel": Studio}, models=[able])
+    )
+    return limner
+
+
+def keep(folder: Path, name: str, size: tuple[int, int] = (64, 64), mode: str = "RGB") -> bytes:
+    Image.new(mode, size).save(folder / name)
+    return (folder / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "operation"),
+    [
+        (["--input", "a.png"], "edit"),
+        (["-i", "a.png", "-i", "b.png"], "edit"),
+        (["--input", "a.png", "--mask", "m.png"], "inpaint"),
+        (["--input", "a.png", "--scale", "2"], "upscale"),
+        (["--input", "a.png", "--strength", "0.4"], "image-to-image"),
+        (["--input", "a.png", "--operation", "variation"], "variation"),
+        (["--input", "a.png", "--strength", "0.4", "--operation", "edit"], "edit"),
+    ],
+)
+def test_what_is_meant_follows_from_what_is_given(studio: Run, here: Path, given: list[str], operation: str):
+    sent = {name: keep(here, name) for name in ("a.png", "b.png")}
+    mask = keep(here, "m.png", mode="RGBA")
+    ran = studio("generate", "a fox", *given, "--json")
+    assert (ran.code, ran.json["request"]["operation"]) == (0, operation)
+    (call,) = Studio.calls
+    assert call.inputs == tuple(sent[name] for name in given if name in sent)
+    assert call.mask == (mask if "--mask" in given else None)
+    assert (call.request.strength, call.request.scale) == (
+        0.4 if "--strength" in given else None,
+        2.0 if "--scale" in given else None,
+    )
+    parents = [hashlib.sha256(data).hexdigest() for data in call.inputs]
+    assert ran.json["images"][0]["recipe"]["parents"] == parents
+
+
+@pytest.mark.parametrize("operation", ["variation", "upscale"])
+def test_some_operations_need_no_words(studio: Run, here: Path, operation: str):
+    keep(here, "a.png")
+    ran = studio("generate", "--input", "a.png", "--operation", operation, "--json")
+    assert (ran.code, ran.json["request"]["prompt"]) == (0, "")
+
+
+def test_options_are_read_as_json_else_as_text_and_the_last_of_a_name_counts(studio: Run):
+    given = ("grain=0.5", "mood=calm=blue", "raw=true", 'mood="2"', "other=[1]")
+    ran = studio("generate", "x", *(word for one in given for word in ("--option", one)), "--json")
+    assert ran.json["request"]["options"] == {"grain": 0.5, "mood": "2", "raw": True, "other": [1]}
+    assert Studio.calls[0].request.options == {"grain": 0.5, "mood": "2", "raw": True}
+    assert [note["field"] for note in ran.json["receipt"]["notes"]] == ["options"]
+
+
+def test_a_quote_for_pictures_buys_nothing_and_keeps_them(studio: Run, here: Path):
+    keep(here, "a.png", (128, 96))
+    ran = studio("generate", "x", "--input", "a.png", "--quote", "--json")
+    assert (ran.code, ran.json["width"], ran.json["height"]) == (0, 128, 96)
+    assert Studio.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x", "--input", "gone.png"], "gone.png cannot be read: No such file or directory"),
+        (["x", "--input", "."], ". cannot be read: Is a directory"),
+        (["x", "--input", "a.txt"], "the picture cannot be read: not a PNG, JPEG or WebP file"),
+        (["x", "--input", "half.png"], "the picture cannot be read: png cut off"),
+        (["x", "--mask", "m.png"], "--inputs inpaint takes 1 to 16 input pictures, not 0"),
+        (["x", "--input", "a.png", "--operation", "inpaint"], "--mask inpaint needs a mask"),
+        (
+            ["x", "--input", "a.png", "--mask", "small.png"],
+            "mask: is 8x8 and the picture 64x64; both must have the same size",
+        ),
+        (["x", "--operation", "edit"], "--inputs edit takes 1 to 16 input pictures, not 0"),
+        (["x", "--operation", "paint"], "--operation must be one of 'generate', 'edit', 'inpaint'"),
+        (["x", "--input", "a.png", "--strength", "1.5"], "--strength must be at most 1.0, not 1.5"),
+        (["x", "--input", "a.png", "--scale", "9"], "--scale must be at most 8.0, not 9.0"),
+        (["x", "--input", "a.png", "--scale", "1"], "--scale"),
+        (["x", "--option", "grain"], "--option 'grain': write NAME=VALUE"),
+        (["x", "--option", "=1"], "--option '=1': write NAME=VALUE"),
+        (["x", "--option", "grain=much"], 'option grain: "much" is not of type "number"'),
+        (["x", "--option", "grain=NaN"], "--options hold a number that JSON does not know, such as NaN"),
+    ],
+)
+def test_a_wrong_wish_for_pictures_is_one_sentence_and_buys_nothing(
+    studio: Run, here: Path, arguments: list[str], said: str
+):
+    whole = keep(here, "a.png")
+    keep(here, "m.png", mode="RGBA")
+    keep(here, "small.png", (8, 8), "RGBA")
+    (here / "half.png").write_bytes(whole[:-10])
+    (here / "a.txt").write_text("a fox")
+    ran = studio("generate", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("limner: ")
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert Studio.calls == []
+
+
+def test_a_picture_with_inputs_is_made_again(studio: Run, here: Path):
+    keep(here, "a.png")
+    assert studio("generate", "x", "--input", "a.png", "--seed", "5", "--out", "made.png").code == 0
+    assert studio("replay", "made.png").code == 0
+    assert [call.inputs for call in Studio.calls] == [((here / "a.png").read_bytes(),)] * 2

@@ -1,5 +1,8 @@
 import pytest
 
+from limner.cli import jobs
+from limner.core.job import Job, Waiting
+from limner.core.request import GenerateRequest
 from tests.cli.conftest import Run
 
 
@@ -17,6 +20,15 @@ def test_providers_are_listed_with_the_reason(limner: Run):
             "account": "easel",
             "title": "easel",
             "description": "",
+            "circuit": {
+                "state": "CLOSED",
+                "failure_count": 0,
+                "last_failure": None,
+                "available": True,
+                "threshold": 5,
+                "timeout_ms": 600_000,
+                "recovery_in_ms": None,
+            },
         }
     ]
 
@@ -83,3 +95,12 @@ def test_what_no_job_answers_to_is_refused(limner: Run, arguments: list[str], co
     ran = limner("jobs", *arguments)
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
+
+
+def test_a_job_in_line_shows_its_place_there():
+    queued = Job(id="1", state="queued", request=GenerateRequest(prompt="a fox"), created_at=0.0)
+    placed = queued.model_copy(update={"waiting": Waiting(position=3, expected_s=12.4)})
+    assert [jobs._standing(one).plain for one in (queued, placed)] == [
+        "queued",
+        "queued, position 3, about 12 s",
+    ]

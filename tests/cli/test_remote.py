@@ -11,11 +11,20 @@ from limner.api.app import create_app
 from limner.app import Limner
 from limner.cli.remote import Remote, by_code, frames, parse
 from limner.config import Settings
-from limner.core.errors import Conflict, InvalidRequest, LimnerError, NotFound, RateLimited, Unavailable
+from limner.core.errors import (
+    Conflict,
+    InvalidRequest,
+    LimnerError,
+    NotFound,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+    Unknown,
+)
 from limner.core.events import Ended, JobEvent, Progress
 from limner.core.request import GenerateRequest
 from tests.cli import easel
-from tests.fakes import png
+from tests.fakes import model, png
 
 FOX = GenerateRequest(prompt="a fox", seed=3)
 
@@ -49,6 +58,31 @@ async def test_every_verb_answers_as_limner_itself(tmp_path: Path):
         assert await remote.models() == limner.models()
         assert await remote.providers() == await limner.providers()
         assert await remote.keep(png()) == await limner.keep(png())
+
+
+async def test_lost_orders_are_listed_asked_about_and_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def lose(_easel, _call):
+        raise TimedOut("no answer")
+
+    async def tell(_easel, _call):
+        raise Unknown("2 orders look like this one")
+
+    monkeypatch.setattr(easel.Easel, "find", tell)
+    monkeypatch.setitem(easel.INSTALLED, "models", [model("easel", usd="0.04", id="sketch")])
+    async with served(tmp_path) as (limner, remote):
+        with monkeypatch.context() as patched:
+            patched.setattr(easel.Easel, "submit", lose)
+            jobs = [await remote.draw(FOX) for _ in range(2)]
+        assert await remote.lost() == await limner.lost()
+        assert [one.outcome for one in (await remote.reconcile()).findings] == ["silent", "silent"]
+        brought = await remote.decide(jobs[0].id, "delivered", by="Ada", picture=png())
+        assert (brought.state, brought) == ("succeeded", await limner.read(jobs[0].id))
+        assert (await remote.decide(jobs[1].id, "write_off", by="Ada")).error.code == "written_off"
+        with pytest.raises(Conflict, match="was decided before: write_off by Ada"):
+            await remote.decide(jobs[1].id, "pay_again", by="Bob")
+        assert await remote.lost() == ()
 
 
 async def test_a_job_is_watched_to_its_end_and_cancelled(tmp_path: Path):

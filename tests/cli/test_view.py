@@ -1,4 +1,7 @@
 import io
+import time
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from rich.console import Console
@@ -6,7 +9,7 @@ from rich.console import Console
 from limner.cli import view
 from limner.core.events import JobEvent, Progress
 from limner.core.job import Attempt, Failure, Job, Receipt
-from limner.core.quote import Note
+from limner.core.quote import Note, Offer, Priced, PricePart, Quote
 from limner.core.request import GenerateRequest
 
 
@@ -63,6 +66,84 @@ def test_a_receipt_shows_every_attempt_and_note_and_wraps_to_a_narrow_terminal()
         "  attempt 2  m at b, fallback: a",
         "             refused, price unknown,",
         "             settled",
+    ]
+
+
+PRICED = Priced(
+    parts=(
+        PricePart(what="pictures", unit="image", usd=Decimal("0.04"), amount=Decimal(2)),
+        PricePart(what="prompt tokens", unit="token", usd=Decimal("0.000005"), amount=Decimal(100)),
+    ),
+    source="https://easel.example/prices",
+    read_on=date(2026, 1, 1),
+)
+EXPLAINED = (
+    "2 pictures x $0.04 + 100 prompt tokens x $5.00 a million, as read on 2026-01-01 at "
+    "https://easel.example/prices"
+)
+
+
+def test_a_quote_shows_how_its_price_comes_about_who_follows_and_until_when():
+    follower = Offer(
+        model="n", provider="mural", account="mural", tier="fast", price_usd=Decimal("0.03"), seconds=None
+    )
+    first = follower.model_copy(update={"model": "m", "provider": "easel"})
+    quote = Quote(
+        model="m",
+        provider="easel",
+        tier="fast",
+        width=64,
+        height=64,
+        steps=None,
+        count=2,
+        price_usd=PRICED.total_usd,
+        priced=PRICED,
+        seconds=None,
+        notes=(),
+        route=(first, follower),
+        alternatives=(),
+        passed_over=(),
+        token="q1.x.y",
+        valid_until=1_795_132_800.0,
+    )
+    file = io.StringIO()
+    Console(file=file, width=200, highlight=False).print(view.quote(quote))
+    until = time.strftime("%H:%M:%S", time.localtime(1_795_132_800))
+    assert [line.rstrip() for line in file.getvalue().splitlines()] == [
+        "  model  m at easel (fast)",
+        "  size   64 x 64, 2 pictures",
+        "  cost   $0.0805",
+        f"  price  {EXPLAINED}",
+        "  then   n at mural (fast), $0.03",
+        f"  valid  until {until}, when the same command has in place of --quote:",
+    ]
+
+
+def test_a_receipt_explains_its_price_and_tells_what_was_agreed():
+    attempt = Attempt(
+        n=1,
+        state="settled",
+        provider="easel",
+        account="easel",
+        model="m",
+        why="first choice",
+        how="direct",
+        price_usd=PRICED.total_usd,
+        submitted_at=0,
+        priced=PRICED,
+    )
+    job = Job(
+        id="j",
+        state="failed",
+        request=GenerateRequest(prompt="x"),
+        created_at=0,
+        receipt=Receipt(attempts=(attempt,), cost_usd=PRICED.total_usd),
+        ceiling_usd=Decimal("0.09"),
+    )
+    assert printed(job, 200) == [
+        "  cost    $0.0805",
+        "  agreed  at most $0.09",
+        f"  price   {EXPLAINED}",
     ]
 
 

@@ -18,6 +18,7 @@ from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of, respond
 from limner.api.facts import FACTS
 from limner.api.gallery import Gallery
 from limner.api.health import HealthChecks
+from limner.api.hooks import Calls
 from limner.api.images import Images, ImagesBody
 from limner.api.inputs import InputPictures
 from limner.api.jobs import Jobs
@@ -25,9 +26,12 @@ from limner.api.middleware import Edge
 from limner.api.models import Models
 from limner.api.pages import Pages
 from limner.api.providers import Providers
+from limner.api.reconcile import Reconciliation
 from limner.api.reference import describe
+from limner.api.usage import Usage
 from limner.app import Limner
 from limner.core.errors import LimnerError
+from limner.core.lost import DecisionBody
 from limner.core.request import GenerateRequest
 
 _ABOUT = (
@@ -74,7 +78,7 @@ def create_app(
     )
 
     def document() -> dict[str, Any]:
-        return describe(app, GenerateRequest, ImagesBody)
+        return describe(app, GenerateRequest, ImagesBody, DecisionBody)
 
     app.exception_handler(LimnerError)(_limner_error)
     app.exception_handler(HTTPException)(_routing_error)
@@ -84,8 +88,11 @@ def create_app(
         Images(limner, max_body_bytes=max_body_bytes, public_url=public_url),
         Models(limner),
         Providers(limner),
+        Usage(limner),
         InputPictures(limner),
         Jobs(limner, max_body_bytes=max_body_bytes),
+        Reconciliation(limner, max_body_bytes=max_body_bytes),
+        Calls(limner),
         Gallery(limner),
         HealthChecks(limner, version),
         Pages(limner, version=version, public_url=public_url, describe=document),

@@ -58,13 +58,13 @@ def _must_be_json(request: Request) -> None:
         and not (kind.startswith("application/") and kind.endswith("+json"))
     ):
         raise WrongContentType(f"the body is declared as {cut(kind, 64)}; send application/json")
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise WrongContentType(f"the body is encoded as {cut(coding, 64)}; send it as it is")
 
 
 async def raw(request: Request, limit: int) -> bytes:
-    """The body as it came. Raises `BodyTooLarge` and `BodyTooSlow`."""
+    """The body as it came. Raises `BodyTooLarge`, `BodyTooSlow`, and `WrongContentType` for a packed one."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise WrongContentType(f"the body is encoded as {cut(coding, 64)}; send it as it is")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:19]) > limit + DRAIN:
         raise _too_large(limit)

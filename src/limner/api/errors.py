@@ -59,7 +59,10 @@ class NotDone(LimnerError):
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        if job.error is not None:
+        if job.state == "needs_confirmation" and job.confirmation is not None:
+            said = " or ".join(job.confirmation.choices)
+            super().__init__(f"{job.confirmation.message} Decide at POST /v1/jobs/{job.id}/decide: {said}.")
+        elif job.error is not None:
             super().__init__(job.error.message)
         elif job.state == "canceled":
             super().__init__(f"job {job.id} was cancelled before it ended")
@@ -68,8 +71,11 @@ class NotDone(LimnerError):
 
     @property
     def word(self) -> str:
-        """The code of the job's failure, or its state."""
-        return self.job.error.code if self.job.error is not None else self.job.state
+        """The code of the job's failure, or its state; a lost answer is one, also while somebody is asked."""
+        job = self.job
+        if job.state == "needs_confirmation":
+            return "unknown" if job.confirmation and job.confirmation.reason == "unknown" else job.state
+        return job.error.code if job.error is not None else job.state
 
 
 class Rule(NamedTuple):
@@ -108,13 +114,16 @@ RULES: Mapping[str, Rule] = {
     "lost": Rule(502, _OURS, "upstream_lost"),
     "provider_error": Rule(502, _OURS, "upstream_error"),
     "unavailable": Rule(503, "service_unavailable_error", "unavailable", again=True),
+    "busy": Rule(503, "service_unavailable_error", "busy", again=True),
+    "deadline": Rule(503, "service_unavailable_error", "deadline", again=True),
     "no_route": Rule(503, "service_unavailable_error", "no_route"),
     "exhausted": Rule(503, "service_unavailable_error", "exhausted"),
     "setup": Rule(503, "service_unavailable_error", "setup"),
     "home_in_use": Rule(503, "service_unavailable_error", "setup"),
     "timed_out": Rule(504, _OURS, "timed_out"),
     "unknown": Rule(504, _OURS, "outcome_unknown"),
-    "needs_confirmation": Rule(504, _OURS, "needs_confirmation"),
+    "written_off": Rule(504, _OURS, "written_off"),
+    "needs_confirmation": Rule(402, "insufficient_quota", "needs_confirmation"),
     "storage": Rule(507, _OURS, "storage"),
 }
 

@@ -18,7 +18,7 @@ Endpoint = Callable[..., Awaitable[Response]]
 MEANING = {
     304: "Unchanged since the given ETag",
     400: "The request cannot be accepted; `field` or `param` names what is at fault",
-    402: "Dearer than the caller or a budget allows",
+    402: "Dearer than the caller or a budget allows, or bought only once a person has agreed",
     404: "No such thing",
     408: "The body did not arrive within 30 seconds",
     409: "The Idempotency-Key was used before with another request, or the job is past the act asked for",

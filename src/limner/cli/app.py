@@ -128,7 +128,9 @@ def generate(
     ] = None,
     prefer: Annotated[
         str | None,
-        typer.Option("--prefer", help="local-first, cheapest, fastest or listed. (default: local-first)"),
+        typer.Option(
+            "--prefer", help="local-first, cheapest, fastest, balanced, tier, ... (default: local-first)"
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than bend anything.")] = False,
     substitutes: Annotated[
@@ -138,10 +140,22 @@ def generate(
         bool, typer.Option("--fallback/--no-fallback", help="Ask the next one when the first fails.")
     ] = True,
     quote: Annotated[bool, typer.Option("--quote", help="Say what it would cost, and draw nothing.")] = False,
+    accept: Annotated[
+        str | None,
+        typer.Option("--accept", metavar="TOKEN", help="A quote of --quote: it never costs more than that."),
+    ] = None,
+    confirm_above: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm-above", metavar="USD", help="What costs more waits for `limner jobs decide`."
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Draw pictures from a prompt and save them."""
+    if quote and accept is not None:
+        raise typer.BadParameter("--quote asks for a price and --accept orders at one; give one or the other")
     if size is not None and (width is not None or height is not None):
         raise typer.BadParameter("--size says what --width and --height say; give one or the other")
     from limner.cli.generate import Wish
@@ -167,8 +181,14 @@ def generate(
         "strength": strength,
         "scale": scale,
         "options": options.of_a_model(option or []) or None,
+        "quote": accept,
         "policy": options.policy(
-            max_cost_usd=max_cost, prefer=prefer, strict=strict, substitutes=substitutes, fallback=fallback
+            max_cost_usd=max_cost,
+            confirm_above_usd=confirm_above,
+            prefer=prefer,
+            strict=strict,
+            substitutes=substitutes,
+            fallback=fallback,
         ),
     }
     wish = Wish(
@@ -229,6 +249,27 @@ def simulate(
 
 
 @app.command()
+def lab(
+    *,
+    scenario: Annotated[
+        str, typer.Option("--scenario", metavar="NAME", help="havoc, week, matrix, all-up, budget, ...")
+    ] = "havoc",
+    jobs: Annotated[int, _whole("--jobs", text="How many to order.")] = 200,
+    kills: Annotated[int, _whole("--kills", text="With havoc: how many processes to kill.")] = 40,
+    seed: Annotated[int, _whole("--seed", text="The same seed orders, breaks and kills the same.")] = 1,
+    database: Annotated[
+        str, typer.Option("--database", help="sqlite: one server. postgres: two, and two workers.")
+    ] = "sqlite",
+    as_json: Json = False,
+) -> int:
+    """Try Limner's promises on real processes and simulated vendors: kills, faults, full disks; exit 1 when
+    one is broken."""
+    from limner.cli.lab import run
+
+    return run(scenario=scenario, jobs=jobs, kills=kills, seed=seed, database=database, as_json=as_json)
+
+
+@app.command()
 def worker() -> None:
     """Run jobs without a door until stopped."""
     from limner.cli.serve import worker as run
@@ -277,9 +318,18 @@ def providers(as_json: Json = False, debug: Debug = False) -> None:
 def jobs(
     *,
     which: Annotated[
-        str | None, typer.Argument(metavar="ID|cancel", help="One job; without it, the newest are listed.")
+        str | None,
+        typer.Argument(metavar="ID|cancel|decide", help="One job; without it, the newest are listed."),
     ] = None,
-    of: Annotated[str | None, typer.Argument(metavar="ID", help="After `cancel`: the job to stop.")] = None,
+    of: Annotated[
+        str | None, typer.Argument(metavar="ID", help="After `cancel` and `decide`: the job.")
+    ] = None,
+    said: Annotated[
+        str | None, typer.Argument(metavar="WORD", help="After `decide`: accept, cancel, pay-again, ...")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="After `decide ID delivered`: the picture.")
+    ] = None,
     state: Annotated[str | None, typer.Option("--state", help="Only jobs in this state.")] = None,
     project: Annotated[str | None, typer.Option("--project", help="Only jobs of this project.")] = None,
     limit: Annotated[int, _whole("--limit", text="How many to list, 1 to 200.")] = 50,
@@ -287,14 +337,21 @@ def jobs(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List jobs; `limner jobs ID` shows one with its receipt, `limner jobs cancel ID` stops one."""
+    """List jobs; `limner jobs ID` shows one with its receipt, `limner jobs cancel ID` stops one, and
+    `limner jobs decide ID WORD` answers one that asks."""
     from limner.cli import jobs as run
+    from limner.cli import reconcile as consent
 
+    if which == "decide" and of is not None:
+        consent.decide(of, said, file, by=None, as_json=as_json, debug=debug)
+        return
+    if said is not None:
+        raise typer.BadParameter(f"{said[:40]!r} is one word too many")
     match which, of:
         case None, _:
             run.jobs(state=state, project=project, limit=limit, as_json=as_json, debug=debug)
-        case "cancel", None:
-            raise typer.BadParameter("`limner jobs cancel` needs the job's id; `limner jobs` lists them")
+        case "cancel" | "decide", None:
+            raise typer.BadParameter(f"`limner jobs {which}` needs the job's id; `limner jobs` lists them")
         case "cancel", str(job_id):
             run.cancel(job_id, as_json=as_json, debug=debug)
         case str(job_id), None:
@@ -303,6 +360,74 @@ def jobs(
             raise typer.BadParameter(
                 f"{which!r} is no act on a job; there are `limner jobs ID` and `limner jobs cancel ID`"
             )
+
+
+@app.command()
+def usage(
+    *,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="First day. (default: the month's first)")
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", metavar="DAY", help="Last day, in UTC, as 2026-11-20. (default: today)"),
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="day, month, user, project, provider, account or model.")
+    ] = "day",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what was spent, by day in UTC or otherwise, and how far budgets and limits are used."""
+    if as_csv and as_json:
+        raise typer.BadParameter("--csv and --json are two forms of the same; give one")
+    from limner.cli.usage import usage as run
+
+    run(first, last, by=by, form="csv" if as_csv else "json" if as_json else "table", debug=debug)
+
+
+@app.command()
+def audit(as_json: Json = False, debug: Debug = False) -> int:
+    """Compare every order with the ledger; exit 0 when they agree, 1 when they do not."""
+    from limner.cli.usage import audit as run
+
+    return run(as_json=as_json, debug=debug)
+
+
+@app.command()
+def reconcile(
+    *,
+    job: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The job to decide on; without it, all are listed.")
+    ] = None,
+    said: Annotated[
+        str | None,
+        typer.Argument(metavar="WORD", help="pay-again, write-off or delivered; accept or cancel a price."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="After `delivered`: the picture that came.")
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the vendors about all, and take what is there.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who decides. (default: who runs this)")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List orders that may have been charged and brought nothing; ask about them, or decide on one."""
+    from limner.cli import reconcile as run
+
+    if ask and job is not None:
+        raise typer.BadParameter("--ask asks about all lost orders; leave the job out")
+    if job is not None:
+        run.decide(job, said, file, by=by, as_json=as_json, debug=debug)
+    elif ask:
+        run.ask_vendors(as_json=as_json, debug=debug)
+    else:
+        run.lost(as_json=as_json, debug=debug)
 
 
 @app.command()

@@ -19,6 +19,14 @@ from limner.core.job import Job
 from limner.core.request import MAX_PROMPT, Format, GenerateRequest
 
 _CANCEL_S = 10.0
+
+
+class Asked(LimnerError):
+    """The job waits for a person to decide."""
+
+    code = "needs_confirmation"
+
+
 _UNSENT = "0" * 64
 """Names a picture until it was handed over and its digest is known."""
 
@@ -78,6 +86,9 @@ def finished(job: Job) -> Job:
             return job
         case "canceled":
             raise Canceled("the job was cancelled before it ended")
+        case "needs_confirmation" if job.confirmation is not None:
+            said = " or ".join(f"`limner jobs decide {job.id} {one}`" for one in job.confirmation.choices)
+            raise Asked(f"{job.confirmation.message}\nSay {said}")
         case _:
             failure = job.error
             raise (
@@ -161,6 +172,7 @@ async def _quote(
         words.print_json(promised.model_dump(mode="json"))
     else:
         view.out().print(view.quote(promised))
+        sys.stdout.write(f"--accept {promised.token}\n")  # not folded like the rest: it is to be copied
 
 
 async def _draw_and_save(

@@ -66,17 +66,24 @@ def _row(job: Job) -> tuple[str | Text, ...]:
     model = job.images[0].model if job.images else job.request.model or ""
     cost = money.show(job.receipt.cost_usd) if job.receipt.cost_usd is not None else ""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
-    return (job.id, _coloured(job.state), when, model, cost, _prompt(job, 80))
+    return (job.id, _standing(job), when, model, cost, _prompt(job, 80))
 
 
 def _short(job: Job) -> Text:
     """Two lines for a narrow terminal."""
-    return Text.assemble(job.id, "  ", _coloured(job.state), "\n  ", _prompt(job, 44))
+    return Text.assemble(job.id, "  ", _standing(job), "\n  ", _prompt(job, 44))
 
 
 def _prompt(job: Job, room: int) -> Text:
     text = words.plain(job.request.prompt)
     return Text(text if len(text) <= room else text[: room - 3] + "...")
+
+
+def _standing(job: Job) -> Text:
+    """The state, and of one that waits in line its place there."""
+    if job.waiting is None:
+        return _coloured(job.state)
+    return Text.assemble(_coloured(job.state), f", {job.waiting}")
 
 
 def _coloured(state: JobState) -> Text:
@@ -110,7 +117,7 @@ def job(job_id: str, *, out: str | None, as_json: bool, debug: bool) -> None:
     if out is not None:
         generate.report(found, paths, as_json=as_json)
     else:
-        _one(found, as_json=as_json)
+        one(found, as_json=as_json)
 
 
 def cancel(job_id: str, *, as_json: bool, debug: bool) -> None:
@@ -121,20 +128,24 @@ def cancel(job_id: str, *, as_json: bool, debug: bool) -> None:
             return await door.cancel(job_id)
 
     chosen = session.settings(debug=debug).settings
-    _one(session.run(ask), as_json=as_json)
+    one(session.run(ask), as_json=as_json)
 
 
-def _one(found: Job, *, as_json: bool) -> None:
+def one(found: Job, *, as_json: bool) -> None:
+    """One job with its receipt."""
     if as_json:
         words.print_json(found.model_dump(mode="json"))
         return
     console = view.out()
     rows = [
         ("job", Text(found.id)),
-        ("state", _coloured(found.state)),
+        ("state", _standing(found)),
         ("prompt", Text(words.plain(found.request.prompt))),
     ]
     rows += [("why", Text(words.plain(found.error.message), style="red"))] if found.error else []
+    if found.state == "needs_confirmation" and found.confirmation is not None:
+        rows.append(("asks", Text(words.plain(found.confirmation.message), style="yellow")))
+        rows += [("say", Text(f"limner jobs decide {found.id} {one}")) for one in found.confirmation.choices]
     rows += [("picture", Text(image.path)) for image in found.images]
     console.print(view.sheet(rows))
     console.print(view.receipt(found))

@@ -96,7 +96,7 @@ def _default(value: object) -> str:
 def _accepted(name: str, field: FieldInfo) -> str:
     """What the field's own check says it accepts."""
     if name in NOT_VARIABLES:
-        return "tables" if name == "accounts" else "the environment's"
+        return "the environment's" if name == "variables" else "tables"
     found = next(_checks(field), None)
     return found or {"database_url": "`sqlite:///path`, or empty"}.get(name, "a path")
 

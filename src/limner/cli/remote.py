@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -15,9 +16,11 @@ from limner.catalog.model import Model
 from limner.core import errors
 from limner.core.events import Ended, JobEvent, Message, Progress
 from limner.core.ids import uuid7
-from limner.core.job import Artifact, Job, JobState
+from limner.core.job import Artifact, Decision, Job, JobState
+from limner.core.lost import DecisionBody, LostOrder, Reconciled
 from limner.core.quote import Quote
 from limner.core.request import GenerateRequest
+from limner.core.usage import Audit, Standings, UsageBy, UsageReport
 from limner.inputs import Input
 
 M = TypeVar("M", bound=BaseModel)
@@ -86,6 +89,21 @@ class Remote:
         """Stop the order."""
         return await self._read(Job, "POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")
 
+    async def decide(self, job_id: str, decision: Decision, *, by: str, picture: bytes | None = None) -> Job:
+        """Say what is to follow."""
+        digest = None if picture is None else (await self.keep(picture)).digest
+        said = DecisionBody(decision=decision, by=by, picture=digest)
+        return await self._read(Job, "POST", f"/v1/jobs/{quote(job_id, safe='')}/decide", body=said)
+
+    async def lost(self) -> tuple[LostOrder, ...]:
+        """Orders whose outcome is unknown."""
+        found = await self._list("/v1/reconcile", "data")
+        return TypeAdapter(tuple[LostOrder, ...]).validate_python(found)
+
+    async def reconcile(self) -> Reconciled:
+        """Ask the vendors about all of them."""
+        return await self._read(Reconciled, "POST", "/v1/reconcile")
+
     async def read(self, job_id: str) -> Job:
         """The job as it stands."""
         return await self._read(Job, "GET", f"/v1/jobs/{quote(job_id, safe='')}")
@@ -123,6 +141,18 @@ class Remote:
     async def providers(self) -> list[ProviderStatus]:
         """Every account there, and why it cannot be used when it cannot."""
         return TypeAdapter(list[ProviderStatus]).validate_python(await self._list("/v1/providers", "data"))
+
+    async def usage(self, first_day: date, last_day: date, by: UsageBy = "day") -> UsageReport:
+        """What was ordered and spent."""
+        return await self._read(UsageReport, "GET", f"/v1/usage?from={first_day}&to={last_day}&by={by}")
+
+    async def standings(self) -> Standings:
+        """How far budgets and limits are used."""
+        return await self._read(Standings, "GET", "/v1/budgets")
+
+    async def audit(self) -> Audit:
+        """Whether the books agree."""
+        return await self._read(Audit, "GET", "/v1/audit")
 
     async def _read(
         self,

@@ -1,6 +1,7 @@
 """What a person sees while a picture is drawn, and the receipt after it."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -13,7 +14,7 @@ from rich.text import Text
 from limner.cli.words import plain
 from limner.core import events, money
 from limner.core.job import Attempt, Job
-from limner.core.quote import Note, Quote
+from limner.core.quote import Note, Priced, PricePart, Quote
 
 _SAID: dict[events.EventType, str] = {
     "queued": "waiting for its turn",
@@ -21,6 +22,8 @@ _SAID: dict[events.EventType, str] = {
     "accepted": "drawing",
     "retrying": "trying again",
     "storing": "saving",
+    "asked": "waiting for a decision",
+    "decided": "decided",
     "succeeded": "done",
     "failed": "failed",
     "canceled": "cancelled",
@@ -170,6 +173,10 @@ def _receipt(job: Job) -> Iterator[tuple[str, str | Text]]:
         yield "time", duration(job.receipt.seconds)
     if job.images or job.receipt.cost_usd is not None:
         yield "cost", money.show(job.receipt.cost_usd)
+    if job.ceiling_usd is not None:
+        yield "agreed", f"at most {money.show(job.ceiling_usd)}"
+    if job.receipt.attempts:
+        yield from _priced(job.receipt.attempts[-1].priced)
     yield from notes(job.receipt.notes)
     if len(job.receipt.attempts) > 1:
         for attempt in job.receipt.attempts:
@@ -180,6 +187,19 @@ def _attempt(attempt: Attempt) -> str:
     said = f": {attempt.error.message}" if attempt.error else ""
     cost = money.show(attempt.price_usd)
     return f"{attempt.model} at {attempt.provider}, {attempt.why}, {cost}, {attempt.state}{said}"
+
+
+def _priced(priced: Priced | None) -> Iterator[tuple[str, str]]:
+    """How the price that was quoted comes about; nothing where drawing is free or its price unknown."""
+    if priced is None or not priced.total_usd:
+        return
+    parts = " + ".join(f"{part.amount.normalize():f} {part.what} x {_unit(part)}" for part in priced.parts)
+    yield "price", f"{parts}, as read on {priced.read_on} at {priced.source}"
+
+
+def _unit(part: PricePart) -> str:
+    """Dollars of one unit; those of a token are too small to be read."""
+    return f"{money.show(part.usd * 1_000_000)} a million" if part.unit == "token" else money.show(part.usd)
 
 
 def notes(entries: Iterable[Note]) -> Iterator[tuple[str, Text]]:
@@ -199,10 +219,16 @@ def _quote(promised: Quote) -> Iterator[tuple[str, str | Text]]:
     steps = "" if promised.steps is None else f", {promised.steps} steps"
     yield "size", f"{promised.width} x {promised.height}{steps}{pictures}"
     yield "cost", money.show(promised.price_usd)
+    yield from _priced(promised.priced)
     if promised.seconds is not None:
         yield "time", f"about {duration(promised.seconds)}"
     yield from notes(promised.notes)
+    for then in promised.route[1:]:
+        yield "then", f"{then.model} at {then.provider} ({then.tier}), {money.show(then.price_usd)}"
     for other in promised.alternatives:
         yield "or", f"{other.model} at {other.provider} ({other.tier}), {money.show(other.price_usd)}"
     for passed in promised.passed_over:
         yield "not", f"{passed.target}: {passed.reason}"
+    if promised.token:
+        until = time.strftime("%H:%M:%S", time.localtime(promised.valid_until))
+        yield "valid", f"until {until}, when the same command has in place of --quote:"

@@ -1,0 +1,41 @@
+"""`POST /v1/hooks/...`: vendors call here when an order is done. A call is a hint, answered at once."""
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from limner.api.body import raw
+from limner.api.reference import limner_errors
+from limner.app import Limner
+
+MAX_CALL = 1 << 20
+
+
+class Calls:
+    """The door."""
+
+    def __init__(self, limner: Limner) -> None:
+        self._limner = limner
+
+    def mount(self, app: FastAPI) -> None:
+        """Add the route."""
+        app.add_api_route(
+            "/v1/hooks/{provider:segment}/{token:key}",
+            self.call,
+            methods=["POST"],
+            status_code=204,
+            tags=["Limner"],
+            summary="A vendor says that an order is done",
+            description=(
+                "The address is given to the vendor with the order and known to nobody else. What the body "
+                "says is not believed: the vendor is asked. The same call again does nothing."
+            ),
+            response_class=Response,
+            responses=limner_errors(404, 408, 413, 507),
+        )
+
+    async def call(self, request: Request, provider: str, token: str) -> Response:
+        """Answer 204 and nothing else."""
+        body = await raw(request, MAX_CALL)
+        await self._limner.called(provider, token, request.headers, body)
+        return Response(status_code=204)
