@@ -60,7 +60,8 @@ async def test_an_account_that_is_too_fast_rests_and_buys_nothing(vendor, home):
         now.sim.fault("rate_limited", vendor, times=0, after_s=3000.0)
         job = await now.draw(vendor, policy=HASTY)
         assert (job.state, set(steps(job)), now.sim.bill.orders(vendor)) == ("failed", {"refused"}, 0)
-        assert "rests for" in await obstacle(now, vendor)
+        # Where the vendor does not say for how long, the rest may be over by now.
+        assert vendor in now.limner._now.accounts._pulse._rests
         now.check_money(vendor)
 
 

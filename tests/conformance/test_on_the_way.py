@@ -26,7 +26,7 @@ async def test_a_cancelled_order_ends_and_what_came_of_it_is_charged(vendor, hom
 
 async def test_a_cancelled_job_that_no_vendor_has_seen_costs_nothing(vendor, home):
     async with scene(home, vendor, concurrency=1) as now:
-        now.sim.fault("slow", vendor, after_s=0.1)
+        now.sim.fault("slow", vendor, after_s=0.5)
         first = await now.limner.generate(wanted(vendor))
         second = await now.limner.generate(wanted(vendor, "a blue fox"))
         canceled = await now.limner.cancel(second.id)

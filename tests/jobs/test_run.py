@@ -582,7 +582,7 @@ async def test_a_picture_folder_that_refuses_delays_the_end_and_loses_nothing(ho
 
 
 async def test_free_work_tells_of_a_disk_that_stays_full_and_goes_on_once_there_is_room(home, monkeypatch):
-    monkeypatch.setattr("limner.jobs.run._FREE_PATIENCE_S", 0.0)
+    monkeypatch.setattr("limner.jobs.holding.FREE_PATIENCE_S", 0.0)
     monkeypatch.setattr("limner.jobs.run._STARVED_WAIT_S", 0.01)
     easel = vendor(Desk())
     async with limner(home, easel, models=[model(usd="0")]) as app:
@@ -605,7 +605,7 @@ async def test_free_work_tells_of_a_disk_that_stays_full_and_goes_on_once_there_
 
 
 async def test_a_lease_lost_while_the_disk_was_full_ends_nothing_twice(home, monkeypatch):
-    monkeypatch.setattr("limner.jobs.run._FREE_PATIENCE_S", 0.0)
+    monkeypatch.setattr("limner.jobs.holding.FREE_PATIENCE_S", 0.0)
     async with limner(home, vendor(Desk()), models=[model(usd="0")]) as app:
 
         async def refuse(*_args, **_kwargs):
