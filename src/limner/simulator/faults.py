@@ -175,8 +175,8 @@ def unmarked(prompt: str) -> str:
 
 
 def named(prompt: str) -> str:
-    """What an order calls itself with `[[order:NAME]]`, so that its charge can be told from others; empty when
-    it says nothing."""
+    """What an order calls itself with `[[order:NAME]]`, so that its charge can be told from others; empty
+    when it says nothing."""
     found = _NAME.search(prompt)
     return found[1] if found else ""
 
