@@ -117,11 +117,14 @@ class Health:
 Outcome = Pending | Done
 
 
-def the_one(ids: Sequence[str], *, whole: bool) -> str | None:
+def the_one(ids: Sequence[str], *, whole: bool, older: bool = False) -> str | None:
     """Of the orders in a vendor's list that look like ours, ours: None when none does. Raises `Unknown` when
-    several do, or when none does in a list that is not `whole`, from the order's time on."""
+    several do; when none does in a list that is not `whole`, from the order's time on; or when only an `older`
+    one does: by a clock that is set wrong it is ours."""
     if len(ids) > 1:
         raise Unknown(f"{len(ids)} orders in the vendor's list look like this one")
+    if not ids and older:
+        raise Unknown("an order in the vendor's list looks like this one, and is from before it by our clock")
     if not ids and not whole:
         raise Unknown("the vendor's list does not reach back to this order")
     return ids[0] if ids else None

@@ -107,12 +107,13 @@ class Replicate(Provider):
         pictures = {dialect.image, dialect.mask}
         wanted = (call.model.partition(":")[0], inputs(call))
         found, all_ = await listed(self.wire, call.at - _SKEW_S)
-        ids = [
-            one.id
+        alike = [
+            one
             for one in found
             if (one.model, {k: v for k, v in one.input.items() if k not in pictures}) == wanted
         ]
-        ours = the_one(ids, whole=all_)
+        fresh = [one.id for one in alike if one.created_at.timestamp() >= call.at - _SKEW_S]
+        ours = the_one(fresh, whole=all_, older=len(alike) > len(fresh))
         return None if ours is None else {"id": ours}
 
     async def cancel(self, ticket: Ticket) -> None:

@@ -104,8 +104,8 @@ async def version(call: Call, wire: Wire) -> str:
 
 
 async def listed(wire: Wire, since: float) -> tuple[list[Listed], bool]:
-    """The account's predictions from that Unix second on, newest first, and whether these are all: some
-    pages are read and no more."""
+    """The account's predictions, newest first, back to that Unix second and some before it, and whether they
+    reach back so far: some pages are read and no more."""
     found: list[Listed] = []
     path: str | None = "v1/predictions"
     for _ in range(_PAGES):
@@ -113,7 +113,7 @@ async def listed(wire: Wire, since: float) -> tuple[list[Listed], bool]:
             break
         page = await wire.get(path, into=_Page)
         fresh = [one for one in page.results if one.created_at.timestamp() >= since]
-        found += fresh
+        found += page.results
         path = page.next if len(fresh) == len(page.results) else None
     return found, path is None
 
