@@ -236,10 +236,11 @@ async def test_an_order_that_was_never_taken_is_not_found(sim, leonardo):
     assert sim.bill.orders() == 0
 
 
-async def test_two_orders_that_look_alike_are_not_told_apart_and_an_older_one_is_none(leonardo):
+async def test_two_orders_that_look_alike_are_not_told_apart_nor_is_an_older_one(leonardo):
     wanted = order(seed=7)
     await leonardo.submit(wanted)
-    assert await leonardo.find(replace(wanted, at=time.time() + 60)) is None
+    with pytest.raises(Unknown, match="from before it by our clock"):
+        await leonardo.find(replace(wanted, at=time.time() + 60))
     await leonardo.submit(wanted)
     with pytest.raises(Unknown, match="2 orders in the vendor's list look like this one"):
         await leonardo.find(wanted)

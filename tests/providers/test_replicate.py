@@ -268,7 +268,8 @@ async def test_an_order_with_a_lost_answer_is_found_by_its_input(sim, fault):
         assert ticket == {"id": job(sim)["id"]}
         assert len((await finish(replicate, Pending(ticket))).links) == 1
         assert await replicate.find(order(seed=3)) is None
-        assert await replicate.find(replace(wanted, at=wanted.at + 3600)) is None
+        with pytest.raises(Unknown, match="from before it by our clock"):
+            await replicate.find(replace(wanted, at=wanted.at + 3600))
     assert (len(posts(sim)), str(sim.bill.usd())) == (2, "0.006000")
 
 

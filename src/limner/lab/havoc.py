@@ -17,6 +17,8 @@ from limner.lab.house import LEASE_S
 _LONGEST_LIFE_S = 0.5
 _PATIENCE_S = 0.6
 """How long a process may take to come to the line it is to die at."""
+_SHARED_PATIENCE_S = 2.0
+"""The same where several share the work, and each comes to fewer lines."""
 _FULL_LATELY_S = 5.0
 _UP_FIRST = 0.6
 """Share of lives that count from the moment at which a server answers; the rest may end while it starts."""
@@ -112,7 +114,8 @@ class Havoc:
             await self._odd_end(post, member, freeze=odd < _ODD)
             if member.died == 1:
                 return False  # who starts without a database says so and leaves
-        gone = await member.ended(_PATIENCE_S if at_line else life_s)
+        patience_s = _PATIENCE_S if len(self._posts) == 1 else _SHARED_PATIENCE_S
+        gone = await member.ended(patience_s if at_line else life_s)
         busy = await self._busy() > 0
         await member.kill()
         killed = self._count(post, member, line if at_line and gone else None)

@@ -24,9 +24,9 @@ from limner.simulator import find as simulators
 from limner.simulator.app import Simulator
 from limner.simulator.faults import KINDS, Kind
 
-_CALL_S = 1.5
+_CALL_S = 3.0
 _LAG_S = 0.3
-_DEADLINE_S = 8.0
+_DEADLINE_S = 20.0
 _AT_ONCE = 10
 _LAST: tuple[Kind, ...] = ("no_money", "bad_key", "rate_limited")
 """After these an account rests: a Limner of their own meets each."""

@@ -39,7 +39,7 @@ _PATIENCE_S = 420.0
 _ASKING_S = 240.0
 _EMPTY = (b"", b"{}", b"\xff", b'{"status": "succeeded"}')
 _FORGED = b'{"id": "forged", "request_id": "forged", "status": "succeeded"}'
-_EXCUSED = ("is full; free some space", "storage refuses the")
+_EXCUSED = ("is full; free some space", "storage refuses the", "cannot be reached: ")
 """Errors that a full disk or a database out of reach brings into the log."""
 
 

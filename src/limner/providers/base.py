@@ -119,8 +119,8 @@ Outcome = Pending | Done
 
 def the_one(ids: Sequence[str], *, whole: bool, older: bool = False) -> str | None:
     """Of the orders in a vendor's list that look like ours, ours: None when none does. Raises `Unknown` when
-    several do; when none does in a list that is not `whole`, from the order's time on; or when only an `older`
-    one does: by a clock that is set wrong it is ours."""
+    several do; when none does in a list that is not `whole`, from the order's time on; or when only an
+    `older` one does: by a clock that is set wrong it is ours."""
     if len(ids) > 1:
         raise Unknown(f"{len(ids)} orders in the vendor's list look like this one")
     if not ids and older:
