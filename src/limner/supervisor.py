@@ -129,11 +129,17 @@ class Supervisor:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Ask the child to leave by closing its pipe, then insist. Safe for one that already left.
 
-    What it still says is read to the end: a pipe left unread would outlive the event loop and complain.
+    What it still says is read to the end: a pipe left unread would outlive the event loop and complain. A
+    timer and no `asyncio.timeout`: in early versions of Python 3.11 that ends badly inside a task that is
+    being cancelled.
     """
+    insisting = asyncio.get_running_loop().call_later(_LEAVE_S, _kill, process)
     try:
-        async with asyncio.timeout(_LEAVE_S):
-            await process.communicate()
-    except TimeoutError:
-        process.kill()
         await process.communicate()
+    finally:
+        insisting.cancel()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it left meanwhile
+        process.kill()

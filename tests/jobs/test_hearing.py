@@ -198,6 +198,7 @@ async def test_a_call_about_nothing_is_refused(home):
 
 
 async def test_where_the_vendor_signs_a_call_without_its_signature_is_refused(home, caplog):
+    caplog.set_level("INFO")  # whatever a command that ran before has set
     desk = Desk(submits=[LOST])
     tables = {"easel": AccountSettings(webhook_secret="whsec_x")}
     kind = caller(desk, Recovery.BLIND)
