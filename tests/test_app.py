@@ -469,7 +469,7 @@ async def test_the_embedded_engine_draws_and_leaves_with_limner(home):
         again = await app.draw("a red fox", width=64, height=64, steps=1, seed=7)
         assert again.images[0].digest == job.images[0].digest
         assert [one.name for one in await app.providers() if one.available] == ["local"]
-        pid = app._supervisor.pid
+        pid = app._now.child.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -480,7 +480,7 @@ async def test_an_engine_that_cannot_start_is_said_to_every_caller(home, monkeyp
         lambda self: [sys.executable, "-c", "import sys; sys.exit('unet.onnx: broken' and 3)"],
     )
     async with Limner(settings(home)) as app:
-        await until(lambda: app._supervisor.obstacle)
+        await until(lambda: app._now.child.obstacle)
         with pytest.raises(NoRoute, match="the engine cannot start: exit code 3"):
             await app.generate("a red fox")
         assert await app.ready() == ["the engine cannot start: exit code 3"]

@@ -4,59 +4,39 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date
 from types import TracebackType
 from typing import Self, Unpack
 
 import anyio
 from pydantic import BaseModel, ConfigDict
 
-from limner import __version__, quoting
-from limner.accounts import Accounts, Engine, Opened, caps, open_accounts, set_up
+from limner import __version__
+from limner.accounts import Opened, set_up
 from limner.allowance import rules, standings
-from limner.blobs.fetch import Fetcher
-from limner.blobs.store import Blobs
-from limner.catalog.load import Catalog, Listing, beside, shipped_tables, words
+from limner.building import Running, build, catalog_of
+from limner.catalog.load import Catalog, Listing
 from limner.catalog.model import Model
-from limner.catalog.price import settled_usd
 from limner.config import Settings, load
 from limner.core.errors import LimnerError, SetupError
 from limner.core.events import Ended, JobEvent, Message
 from limner.core.ids import uuid7
 from limner.core.job import Artifact, Decision, Job, JobState
 from limner.core.lost import LostOrder, Reconciled
-from limner.core.quote import Quote, Route, Target
+from limner.core.quote import Quote
 from limner.core.reading import as_request
 from limner.core.request import GenerateRequest, RequestFields
 from limner.core.usage import LOCAL_USER, Audit, Standings, UsageBy, UsageReport
+from limner.guard.keys import Keys
 from limner.imaging.thumbnail import thumbnail
-from limner.inputs import Input, Inputs
+from limner.inputs import Input
 from limner.jobs import inquiry
 from limner.jobs.decide import decide
-from limner.jobs.desk import Desk
 from limner.jobs.hearing import heard, look_up
-from limner.jobs.hooks import Hooks
-from limner.jobs.hub import Hub
-from limner.jobs.janitor import Janitor
-from limner.jobs.means import Means
-from limner.jobs.others import Others
-from limner.jobs.position import Pace, placed
-from limner.jobs.slots import Slots
-from limner.jobs.worker import Worker
-from limner.providers.base import Provider, Usage
+from limner.jobs.position import placed
+from limner.providers.base import Provider
 from limner.providers.find import installed
 from limner.router.breaker import Circuit
-from limner.router.plan import plan
-from limner.router.pulse import Pulse
-from limner.store.database import Database
-from limner.store.lock import HomeLock, make_home
-from limner.store.migrate import migrate
-from limner.store.postgres import Postgres
-from limner.store.store import Store
-from limner.supervisor import Supervisor
-from limner.wire import session
 
 
 class ProviderStatus(BaseModel):
@@ -101,14 +81,14 @@ class Limner:
         self._kinds = {
             name: kind for name, kind in kinds.items() if name not in self.settings.disabled_providers
         }
-        self._catalog = _catalog(self._kinds, self.settings) if models is None else Catalog.of(models)
-        self._supervisor: Supervisor | None = None
-        self._running: _Running | None = None
+        self._catalog = catalog_of(self._kinds, self.settings) if models is None else Catalog.of(models)
+        self._keys = Keys(self.settings.callers)
+        self._running: Running | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._running = await self._start(stack)
+            self._running = await build(self.settings, self._kinds, self._catalog, stack, idle=self._idle)
             self._stack = stack.pop_all()
         return self
 
@@ -121,6 +101,11 @@ class Limner:
         with anyio.CancelScope(shield=True):
             await self._stack.aclose()
 
+    def who(self, key: str | None) -> str:
+        """The caller that a key belongs to; without configured keys everybody is the local user. Raises
+        `NoEntry`."""
+        return self._keys.who(key)
+
     # -- the verbs ---------------------------------------------------------------------------------------
 
     async def estimate(self, request: GenerateRequest) -> Quote:
@@ -129,8 +114,8 @@ class Limner:
         The quote's `token` is the `quote` of a request that accepts it; one in `request` is not looked at.
         """
         wanted = await self._now.inputs.settle(request.model_copy(update={"quote": None}))
-        route = self._plan(wanted)
-        return self._now.quoting.quote(wanted, route, self._entry(route.targets[0]), time.time())
+        route = self._now.planner.plan(wanted)
+        return self._now.quoting.quote(wanted, route, self._now.planner.entry(route.targets[0]), time.time())
 
     async def generate(
         self,
@@ -352,110 +337,10 @@ class Limner:
     # -- inside ------------------------------------------------------------------------------------------
 
     @property
-    def _now(self) -> "_Running":
+    def _now(self) -> Running:
         if self._running is None:
             raise SetupError("Limner is not running; use it as `async with Limner() as limner:`")
         return self._running
-
-    async def _start(self, stack: AsyncExitStack) -> "_Running":
-        settings = self.settings
-        make_home(settings.home)
-        # A journal that is shared keeps its jobs apart by leases; a file has one owner.
-        lock = None if settings.shared else stack.enter_context(HomeLock(settings.home))
-        limits = caps(self._kinds, settings)
-        store = await stack.enter_async_context(_store(settings, limits))
-        blobs = Blobs(settings.blob_url or str(settings.home / "storage"))
-        await blobs.probe()
-        http = await stack.enter_async_context(session())
-        fetcher = await stack.enter_async_context(Fetcher())
-        pulse = Pulse(settings.breaker_failures, settings.breaker_window_s)
-        engine = self._engine(stack) if "local" in self._kinds else None
-        opened = open_accounts(self._kinds, settings, self._catalog, http, engine)
-        accounts = Accounts(opened, pulse, limits)
-        quotes = quoting.open_quoting(settings.home, settings.quote_secret, settings.quote_valid_s)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        if self._supervisor is not None and not self._idle:
-            self._supervisor.start(tasks)
-            stack.push_async_callback(self._supervisor.stop)
-        hub = Hub()
-        means = Means(
-            store=store,
-            blobs=blobs,
-            hub=hub,
-            hooks=Hooks(settings.public_url, _signing(settings)),
-            pulse=pulse,
-            plan=self._plan,
-            agreed=lambda request: quotes.accepted(request, time.time()),
-            provider=accounts.provider,
-            fetch=fetcher.fetch,
-            settled=self._settled,
-            version=self.version,
-        )
-        slots = Slots(settings.concurrency, settings.waiting)
-        worker = Worker(means, slots, lease_s=settings.lease_s)
-        pace = Pace(slots, limits, pulse)
-        if not self._idle:
-            worker.start(tasks)
-            stack.push_async_callback(worker.stop)
-            tidying = tasks.create_task(Janitor(store, blobs).work(), name="janitor")
-            stack.callback(tidying.cancel)
-        if settings.shared:
-            looking = tasks.create_task(Others(store, worker, hub).work(), name="others")
-            stack.callback(looking.cancel)
-        desk = Desk(means, worker, pace, tasks, deadline_s=settings.deadline_s, lease_s=settings.lease_s)
-        return _Running(
-            lock=lock,
-            store=store,
-            blobs=blobs,
-            hub=hub,
-            means=means,
-            tasks=tasks,
-            worker=worker,
-            accounts=accounts,
-            inputs=Inputs(store, blobs),
-            desk=desk,
-            pace=pace,
-            quoting=quotes,
-        )
-
-    def _engine(self, stack: AsyncExitStack) -> Engine:
-        """The engine whose address is set, or a child of ours."""
-        settings = self.settings
-        if settings.engine_url:
-            token = settings.engine_token
-            return Engine(settings.engine_url, token.get_secret_value() if token else "")
-        child = self._supervisor = Supervisor(threads=settings.engine_threads)
-        stack.push_async_callback(child.stop)  # also when what follows cannot be built
-        return Engine(child.url, child.token, lambda: child.obstacle)
-
-    def _plan(
-        self, request: GenerateRequest, seed: int | None = None, ceiling_usd: Decimal | None = None
-    ) -> Route:
-        """Within the ceiling, what an accepted quote promises first."""
-        promised = quoting.agreed(request)
-        route = plan(
-            request.model_copy(update={"quote": None}),
-            self._catalog.models(),
-            self._now.accounts.now(),
-            _vocabulary,
-            seed=seed,
-            today=datetime.now(UTC).date(),
-            agreed=promised,
-            ceiling_usd=ceiling_usd,
-        )
-        return route if promised is None else quoting.told(route, promised)
-
-    def _entry(self, target: Target) -> Model | None:
-        """The catalog's entry of a target; of one that takes any name, the entry for all of them."""
-        here = [one for one in self._catalog.models() if one.provider == target.provider]
-        named = [one for one in here if one.id == target.model]
-        return next(iter((*named, *(one for one in here if one.open))), None)
-
-    def _settled(self, target: Target, usage: Usage) -> Decimal | None:
-        """What the order cost by the vendor's count; None when its price does not go by that."""
-        models = self._catalog.models()
-        found = [one for one in models if (one.provider, one.id) == (target.provider, target.model)]
-        return settled_usd(target.request, found[0], usage.tokens, usage.seconds) if found else None
 
     async def _status(self, one: Opened) -> ProviderStatus:
         provider = one.provider
@@ -472,57 +357,3 @@ class Limner:
             description=entry.description if entry else "",
             circuit=self._now.accounts.circuit(one),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What exists only between entering and leaving."""
-
-    lock: HomeLock | None
-    store: Store
-    blobs: Blobs
-    hub: Hub
-    means: Means
-    tasks: asyncio.TaskGroup
-    worker: Worker
-    accounts: Accounts
-    inputs: Inputs
-    desk: Desk
-    pace: Pace
-    quoting: quoting.Quoting
-
-
-@asynccontextmanager
-async def _store(settings: Settings, caps: Mapping[str, int]) -> AsyncIterator[Store]:
-    url = settings.database_url or f"sqlite:///{settings.database_path}"
-    database = Postgres(url) if settings.shared else Database(url)
-    try:
-        migrate(database)
-        database.start()
-        store = Store(database, owner=f"{uuid7()}", rules=rules(settings), caps=caps)
-        if not database.shared:
-            await store.take_over()
-        yield store
-    finally:
-        database.close()
-
-
-def _catalog(kinds: Mapping[str, type[Provider]], settings: Settings) -> Catalog:
-    """The shipped files, and beside each plugin its own."""
-    shipped = shipped_tables()
-    tables = {}
-    for name, kind in kinds.items():
-        table = shipped.get(name) or beside(kind.__module__, name)
-        if table is not None:
-            tables[name] = table
-    return Catalog(tables, settings.catalog)
-
-
-def _signing(settings: Settings) -> dict[str, str]:
-    """What vendors sign their calls with, by account."""
-    known = {name: table.webhook_secret for name, table in settings.accounts.items()}
-    return {name: secret.get_secret_value() for name, secret in known.items() if secret is not None}
-
-
-def _vocabulary(model: Model) -> frozenset[str] | None:
-    return words(model.words_file) if model.words_file else None

@@ -78,6 +78,9 @@ class FakeLimner:
     async def __aexit__(self, *_: object) -> None:
         self.entered -= 1
 
+    def who(self, key: str | None) -> str:
+        return "local"
+
     def models(self) -> tuple[Model, ...]:
         return (OWN, THEIRS)
 

@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from limner.api.errors import RULES, Fault, cut, fault_of, invalid, limner_shape, openai_shape, respond
+from limner.api.errors import RULES, Fault, cut, fault_of, invalid
+from limner.api.shapes import limner_shape, openai_shape, respond
 from limner.core import errors
 from limner.core.errors import Exhausted, InvalidRequest, LimnerError, NoRoute, OverLimit
 from limner.core.request import GenerateRequest

@@ -104,7 +104,7 @@ async def test_a_fault_after_the_answer_began_cuts_the_connection():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ZeroDivisionError
 
-    transport = httpx.ASGITransport(Edge(app))
+    transport = httpx.ASGITransport(Edge(app, who=lambda _: "local"))
     async with httpx.AsyncClient(transport=transport, base_url="http://limner.test") as http:
         with pytest.raises(ZeroDivisionError), capture_logs() as logged:
             await http.get("/")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner import __version__
-from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of, respond
+from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of
 from limner.api.facts import FACTS
 from limner.api.gallery import Gallery
 from limner.api.health import HealthChecks
@@ -28,6 +28,7 @@ from limner.api.pages import Pages
 from limner.api.providers import Providers
 from limner.api.reconcile import Reconciliation
 from limner.api.reference import describe
+from limner.api.shapes import respond
 from limner.api.usage import Usage
 from limner.app import Limner
 from limner.core.errors import LimnerError
@@ -69,11 +70,11 @@ def create_app(
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(cors_origins),
-                allow_methods=["GET", "HEAD", "POST"],
+                allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["*"],
                 expose_headers=[*FACTS, "etag", "location", "retry-after"],
             ),
-            Middleware(Edge, own_host=urlsplit(public_url).hostname),
+            Middleware(Edge, who=limner.who, own_host=urlsplit(public_url).hostname),
         ],
     )
 

@@ -1,17 +1,16 @@
-"""What goes wrong, in each door's shape: OpenAI's under `/v1/images` and `/v1/models`, Limner's elsewhere."""
+"""What goes wrong over HTTP: one status and one word for each of Limner's codes."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import orjson
-from pydantic import BaseModel, ValidationError
-from starlette.responses import Response
+from pydantic import ValidationError
 
 from limner.core.errors import (
     Exhausted,
     InvalidRequest,
     LimnerError,
+    NoEntry,
     NoRoute,
     OverLimit,
     RateLimited,
@@ -96,6 +95,7 @@ RULES: Mapping[str, Rule] = {
     "invalid_request": Rule(400, _ASKED, "invalid_value"),
     "rejected": Rule(400, _ASKED, "rejected"),
     "refused": Rule(400, "image_generation_user_error", "moderation_blocked"),
+    "no_entry": Rule(401, _ASKED, "invalid_api_key"),
     "over_budget": Rule(402, "insufficient_quota", "over_budget"),
     "not_found": Rule(404, _ASKED, "not_found"),
     "model_not_found": Rule(404, _ASKED, "model_not_found"),
@@ -126,38 +126,6 @@ RULES: Mapping[str, Rule] = {
     "needs_confirmation": Rule(402, "insufficient_quota", "needs_confirmation"),
     "storage": Rule(507, _OURS, "storage"),
 }
-
-
-class OpenAIErrorInfo(BaseModel):
-    """The inside of OpenAI's error object."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class OpenAIError(BaseModel):
-    """OpenAI's error object: what its SDKs turn into exceptions."""
-
-    error: OpenAIErrorInfo
-
-
-class LimnerErrorInfo(BaseModel):
-    """`code` is stable and made for programs, `message` for people."""
-
-    code: str
-    message: str
-    field: str | None = None
-    """The name at fault as the caller wrote it; absent when it is the request as a whole."""
-    details: dict[str, str] | None = None
-    """Candidate to reason, when nothing could serve; absent otherwise."""
-
-
-class LimnerErrorBody(BaseModel):
-    """Error of Limner's own endpoints."""
-
-    error: LimnerErrorInfo
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,6 +168,8 @@ def fault_of(error: LimnerError) -> Fault:
             if error.word in ("over_limit", "rate_limited"):
                 headers["retry-after"] = "1"
             return Fault(error.word, message, details=_few(details), headers=headers)
+        case NoEntry():
+            return Fault(error.code, message, headers={"www-authenticate": "Bearer"})
         case _:
             return Fault(error.code, message)
 
@@ -222,38 +192,6 @@ def invalid(error: ValidationError, names: Mapping[str, str] | None = None) -> I
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     field_name = cut(name, 64) or None
     return InvalidRequest(f"{field_name}: {said}{more}" if field_name else f"{said}{more}", field_name)
-
-
-def speaks_openai(path: str) -> bool:
-    """True where OpenAI's clients knock."""
-    return path.startswith(("/v1/images", "/v1/models"))
-
-
-def openai_shape(fault: Fault) -> dict[str, object]:
-    """`{"error": {message, type, param, code}}`."""
-    rule = fault.rule
-    return {"error": {"message": fault.message, "type": rule.kind, "param": fault.field, "code": rule.word}}
-
-
-def limner_shape(fault: Fault) -> dict[str, object]:
-    """`{"error": {code, message, field?, details?}}`."""
-    inside: dict[str, object] = {"code": fault.code, "message": fault.message}
-    if fault.field is not None:
-        inside["field"] = fault.field
-    if fault.details:
-        inside["details"] = dict(fault.details)
-    return {"error": inside}
-
-
-def respond(fault: Fault, path: str) -> Response:
-    """The answer in the shape of the door that `path` belongs to."""
-    rule = fault.rule
-    shape = openai_shape(fault) if speaks_openai(path) else limner_shape(fault)
-    headers = dict(fault.headers)
-    if rule.status in (408, 409, 429) or rule.status >= 500:
-        # OpenAI's SDKs send such answers' requests again unless told: a picture must not be bought twice.
-        headers["x-should-retry"] = "true" if rule.again else "false"
-    return Response(orjson.dumps(shape), rule.status, headers, "application/json")
 
 
 def _few(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -5,8 +5,9 @@ import time
 import orjson
 import pybase64
 
-from limner.api.errors import NotDone, fault_of, openai_shape
+from limner.api.errors import NotDone, fault_of
 from limner.api.facts import ended_at, quality_of
+from limner.api.shapes import openai_shape
 from limner.api.stream import Emit, event
 from limner.app import Limner
 from limner.core.errors import LimnerError

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from limner.api.body import idempotency_key, read
+from limner.api.caller import caller
 from limner.api.errors import ModelNotFound, NotDone, invalid
 from limner.api.facts import FACTS, Told, ended_at, facts, ignored, quality_of
 from limner.api.image_stream import Painting, error_event
@@ -189,9 +190,9 @@ class Images:
         told = ignored((*unknown, *body.unused))
         try:
             if body.stream:
-                job = await self._limner.generate(order, key=key)
+                job = await self._limner.generate(order, key=key, by=caller(request))
                 return self._stream(job, told)
-            job = await self._limner.draw(order, key=key)
+            job = await self._limner.draw(order, key=key, by=caller(request))
         except InvalidRequest as error:
             raise self._in_openai_words(error, order) from error
         if job.state != "succeeded":

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner.api.body import idempotency_key, read
-from limner.api.errors import fault_of, limner_shape
+from limner.api.caller import caller
+from limner.api.errors import fault_of
 from limner.api.reference import BODY, EVENTS, IDEMPOTENCY_KEY, answer, get, limner_errors, takes
+from limner.api.shapes import limner_shape
 from limner.api.stream import Emit, EventStream, event
 from limner.app import Limner
 from limner.core.errors import InvalidRequest, LimnerError
@@ -109,7 +111,7 @@ class Jobs:
     async def submit(self, request: Request) -> Response:
         """Answer 202 with the `Job` and its address."""
         order, _ = await read(request, GenerateRequest, self._limit)
-        job = await self._limner.generate(order, key=idempotency_key(request))
+        job = await self._limner.generate(order, key=idempotency_key(request), by=caller(request))
         return _json(job, 202, {"location": f"/v1/jobs/{job.id}"})
 
     async def browse(

@@ -2,6 +2,7 @@
 the route itself."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -9,7 +10,10 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from limner.api.errors import Fault, WrongHost, cut, fault_of, respond
+from limner.api.caller import OPEN, key_of
+from limner.api.errors import Fault, WrongHost, cut, fault_of
+from limner.api.shapes import respond
+from limner.core.errors import NoEntry
 from limner.core.ids import uuid7
 
 _log = structlog.get_logger()
@@ -18,13 +22,16 @@ _LOOPBACK_NAME = re.compile(r"(.+\.)?localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 class Edge:
-    """A request id on every answer, the Host check on loopback, and the last net under a fault of ours.
+    """A request id on every answer, the Host check on loopback, the caller's key, and the last net under a
+    fault of ours.
 
-    `own_host` is the name in the public address, accepted besides loopback's own names.
+    `own_host` is the name in the public address, accepted besides loopback's own names; `who` says whose a
+    key is, and raises `NoEntry`.
     """
 
-    def __init__(self, app: ASGIApp, own_host: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, who: Callable[[str | None], str], own_host: str | None = None) -> None:
         self._app = app
+        self._who = who
         self._own_host = own_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,10 +51,12 @@ class Edge:
 
         try:
             self._check_host(scope)
+            if not OPEN(scope["path"]):
+                scope.setdefault("state", {})["by"] = self._who(key_of(scope["headers"]))
             await self._app(scope, receive, marked)
         except ClientDisconnect:
             _log.debug("the client left before its request was read", path=cut(scope["path"]))
-        except WrongHost as error:
+        except (WrongHost, NoEntry) as error:
             await respond(fault_of(error), scope["path"])(scope, receive, marked)
         except Exception:
             _log.exception(

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
-from limner.api.errors import LimnerErrorBody, OpenAIError
+from limner.api.shapes import LimnerErrorBody, OpenAIError
 
 Answer = dict[int | str, dict[str, Any]]
 Endpoint = Callable[..., Awaitable[Response]]
@@ -18,6 +18,7 @@ Endpoint = Callable[..., Awaitable[Response]]
 MEANING = {
     304: "Unchanged since the given ETag",
     400: "The request cannot be accepted; `field` or `param` names what is at fault",
+    401: "The server asks for a key, and none or a wrong one was sent",
     402: "Dearer than the caller or a budget allows, or bought only once a person has agreed",
     404: "No such thing",
     408: "The body did not arrive within 30 seconds",
@@ -34,7 +35,7 @@ MEANING = {
 }
 EVENTS = "text/event-stream"
 PICTURES = ("image/png", "image/jpeg", "image/webp")
-ANYWHERE = (421, 500)
+ANYWHERE = (401, 421, 500)
 BODY = (400, 408, 413, 415)
 """What any endpoint that reads a body can answer."""
 

@@ -43,14 +43,18 @@ def _kinds(kind: type[errors.LimnerError]) -> Iterator[type[errors.LimnerError]]
 
 
 class Remote:
-    """A client of Limner's native doors at `url`. An async context manager."""
+    """A client of Limner's native doors at `url`, with a caller's `key` where the server asks for one. An
+    async context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, key: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_S, sock_connect=5))
+        self._session = aiohttp.ClientSession(
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=_ANSWER_S, sock_connect=5)
+        )
         return self
 
     async def __aexit__(

@@ -80,8 +80,10 @@ async def _serve(limner: Limner, listener: socket.socket) -> None:
 
 def _answers(limner: Limner, base: str, public: str) -> None:
     limner.serving(base)
-    if not _LOOPBACK.fullmatch(limner.settings.host.strip("[]")):
-        words.warn("anybody who reaches this address may order pictures: Limner asks for no key yet")
+    if not limner.settings.callers and not _LOOPBACK.fullmatch(limner.settings.host.strip("[]")):
+        words.warn(
+            "anybody who reaches this address may order pictures; LIMNER_API_KEYS makes it ask for a key"
+        )
     view.out().print(f"Limner answers at {public} (reference: {public}/docs). Ctrl-C stops it.", markup=False)
 
 

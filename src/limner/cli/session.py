@@ -49,7 +49,9 @@ async def _door(stack: AsyncExitStack, chosen: Settings, *, idle: bool) -> Door:
             return await stack.enter_async_context(Limner(chosen, idle=idle))
         except HomeInUse as owner:
             if owner.url is not None:
-                return await stack.enter_async_context(Remote(owner.url))
+                return await stack.enter_async_context(
+                    Remote(owner.url, key=next(iter(chosen.callers.values()), None))
+                )
             if anyio.current_time() > until:
                 raise
             if not told:

@@ -18,6 +18,7 @@ from pydantic import (
 from limner.config.bounds import BudgetSettings, LimitSettings
 from limner.config.values import (
     Address,
+    CallerKeys,
     Dollars,
     Names,
     Pictures,
@@ -115,6 +116,13 @@ class Settings(BaseModel):
     disabled_providers: Annotated[tuple[str, ...], Names()] = Field(
         (), description="Providers that are never asked."
     )
+    api_keys: CallerKeys | None = Field(
+        None,
+        description=(
+            "Callers and their keys, as `NAME=KEY,NAME=KEY`; keys of 16 characters or more. Unset: everybody "
+            "who reaches the server is the local user and no key is asked for."
+        ),
+    )
     quote_secret: Secret | None = Field(
         None,
         description=(
@@ -180,6 +188,12 @@ class Settings(BaseModel):
             "`LIMNER_<PROVIDER>_KEY`, `_URL`, `_MODEL` or the vendor's own names. Not for limner.toml."
         ),
     )
+
+    @property
+    def callers(self) -> dict[str, str]:
+        """Each caller's key by name; empty: no key is asked for."""
+        pairs = self.api_keys.get_secret_value().split(",") if self.api_keys else []
+        return {name: key for name, _, key in (pair.partition("=") for pair in pairs)}
 
     @property
     def catalog(self) -> Path:

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+_CALLER = r"[a-z0-9][a-z0-9_-]{0,63}=[\x21-\x2b\x2d-\x7e]{16,}"
 _POSTGRES = (
     r"postgres(?:ql)?://"
     r"(?:[^\s:@/?#]*(?::[^\s:@/?#]*)?@)?"  # user and password
@@ -201,8 +202,25 @@ def blob_place(url: str) -> str:
     return str(folder(Path(path)))
 
 
+def named_once(keys: SecretStr) -> SecretStr:
+    """Refuse two keys under one name: only one of them would count. Raises ValueError."""
+    names = [pair.partition("=")[0] for pair in keys.get_secret_value().split(",")]
+    if len(set(names)) != len(names):
+        raise ValueError("must give each name once")
+    return keys
+
+
 TableName = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", "letters, digits, - and _")]
 """The name of a budget or a limit."""
+CallerKeys = Annotated[
+    SecretStr,
+    AfterValidator(named_once),
+    Text(
+        rf"{_CALLER}(,{_CALLER})*",
+        "NAME=KEY, several with commas between; names of lower-case letters, digits, - and _; keys of at "
+        "least 16 printable ASCII characters without blanks and commas",
+    ),
+]
 Secret = Annotated[SecretStr, Text(r"[\x21-\x7e]+", "one line of printable ASCII without blanks")]
 Address = Annotated[
     str,

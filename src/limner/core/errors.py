@@ -5,6 +5,7 @@ LimnerError
 ├── NotFound · Conflict     no such thing · the same key with another body
 ├── NoRoute                 nothing fits, with a reason per candidate
 ├── OverBudget · OverLimit  policy says no
+├── NoEntry                 the door is locked and the caller has no key to it
 ├── SetupError              this machine, its files or its settings are not as they must be
 │   └── HomeInUse           another Limner owns the folder
 ├── StorageError            pictures or rows cannot be written now
@@ -74,6 +75,12 @@ class OverLimit(LimnerError):
     def __init__(self, message: str, after_s: float = 1.0) -> None:
         super().__init__(message)
         self.after_s = after_s
+
+
+class NoEntry(LimnerError):
+    """The server asks for a key, and the caller has none or a wrong one."""
+
+    code = "no_entry"
 
 
 class SetupError(LimnerError):

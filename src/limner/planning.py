@@ -1,0 +1,56 @@
+"""Where a request goes: the planner over today's catalog and the accounts as they stand."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from limner import quoting
+from limner.catalog.load import Catalog, words
+from limner.catalog.model import Model
+from limner.catalog.price import settled_usd
+from limner.core.quote import Route, Target
+from limner.core.request import GenerateRequest
+from limner.providers.base import Usage
+from limner.router.account import Account
+from limner.router.plan import plan
+
+
+class Planner:
+    """`accounts` says how all of them stand now."""
+
+    def __init__(self, catalog: Catalog, accounts: Callable[[], list[Account]]) -> None:
+        self._catalog = catalog
+        self._accounts = accounts
+
+    def plan(
+        self, request: GenerateRequest, seed: int | None = None, ceiling_usd: Decimal | None = None
+    ) -> Route:
+        """Within the ceiling, what an accepted quote promises first. Raises `NoRoute`."""
+        promised = quoting.agreed(request)
+        route = plan(
+            request.model_copy(update={"quote": None}),
+            self._catalog.models(),
+            self._accounts(),
+            _vocabulary,
+            seed=seed,
+            today=datetime.now(UTC).date(),
+            agreed=promised,
+            ceiling_usd=ceiling_usd,
+        )
+        return route if promised is None else quoting.told(route, promised)
+
+    def entry(self, target: Target) -> Model | None:
+        """The catalog's entry of a target; of one that takes any name, the entry for all of them."""
+        here = [one for one in self._catalog.models() if one.provider == target.provider]
+        named = [one for one in here if one.id == target.model]
+        return next(iter((*named, *(one for one in here if one.open))), None)
+
+    def settled(self, target: Target, usage: Usage) -> Decimal | None:
+        """What the order cost by the vendor's count; None when its price does not go by that."""
+        models = self._catalog.models()
+        found = [one for one in models if (one.provider, one.id) == (target.provider, target.model)]
+        return settled_usd(target.request, found[0], usage.tokens, usage.seconds) if found else None
+
+
+def _vocabulary(model: Model) -> frozenset[str] | None:
+    return words(model.words_file) if model.words_file else None
