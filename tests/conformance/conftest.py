@@ -1,5 +1,6 @@
 """Every test that takes a `vendor` is run for every provider that draws, found as Limner finds them."""
 
+import asyncio
 from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,6 +66,19 @@ def home(tmp_path):
         return
     with TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """An order that meets `slow` stays at the vendor until this is set, however busy the machine is."""
+    released = asyncio.Event()
+
+    async def wait(_vendor, _seconds):
+        async with asyncio.timeout(60):
+            await released.wait()
+
+    monkeypatch.setattr("limner.simulator.play._wait", wait)
+    return released
 
 
 @pytest.fixture

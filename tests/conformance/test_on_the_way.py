@@ -8,14 +8,15 @@ from tests.conformance.scene import drawing, end, plays, scene, source_of, steps
 from tests.fakes import until
 
 
-async def test_a_cancelled_order_ends_and_what_came_of_it_is_charged(vendor, home):
+async def test_a_cancelled_order_ends_and_what_came_of_it_is_charged(vendor, home, held):
     asks = drawing()[vendor].poll is not Provider.poll
     kind = "never_ends" if asks and plays(vendor, "never_ends") else "slow"
-    async with scene(home, vendor) as now:
-        now.sim.fault(kind, vendor, after_s=0.2)
+    async with scene(home, vendor, timeout_s=30.0) as now:
+        now.sim.fault(kind, vendor)
         job = await now.limner.generate(wanted(vendor))
         await until(lambda: any(one.fault for one in now.sim.requests(vendor)))
         await now.limner.cancel(job.id)
+        held.set()
         async with asyncio.timeout(20):
             ended = await now.limner.wait(job.id)
         assert (ended.state, ended.cancel_requested) == ("canceled", True)
@@ -24,13 +25,15 @@ async def test_a_cancelled_order_ends_and_what_came_of_it_is_charged(vendor, hom
         now.check_money(vendor)
 
 
-async def test_a_cancelled_job_that_no_vendor_has_seen_costs_nothing(vendor, home):
-    async with scene(home, vendor, concurrency=1) as now:
-        now.sim.fault("slow", vendor, after_s=0.5)
+async def test_a_cancelled_job_that_no_vendor_has_seen_costs_nothing(vendor, home, held):
+    async with scene(home, vendor, concurrency=1, timeout_s=30.0) as now:
+        now.sim.fault("slow", vendor)
         first = await now.limner.generate(wanted(vendor))
+        await until(lambda: any(one.fault for one in now.sim.requests(vendor)))
         second = await now.limner.generate(wanted(vendor, "a blue fox"))
         canceled = await now.limner.cancel(second.id)
         assert (canceled.state, canceled.receipt.attempts) == ("canceled", ())
+        held.set()
         assert end(await now.limner.wait(first.id)) == "succeeded"
         now.check_money(vendor)
 

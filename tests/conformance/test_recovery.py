@@ -18,8 +18,6 @@ from tests.conformance.scene import (
 )
 from tests.fakes import until
 
-SLOW_S = 0.2
-
 
 async def checked(home, sim, vendor: str, job_id: str):
     """Limner opened again on the same home: the job's end, its picture whole, its money right."""
@@ -55,13 +53,14 @@ async def settled_or_waiting(app, job_id: str) -> bool:
     return (await app.read(job_id)).state in ("waiting", "succeeded", "failed")
 
 
-async def test_an_order_without_an_answer_is_not_placed_twice_after_a_restart(vendor, home):
+async def test_an_order_without_an_answer_is_not_placed_twice_after_a_restart(vendor, home, held):
     async with simulator(vendor) as sim:
-        sim.fault("slow", vendor, after_s=SLOW_S)
+        sim.fault("slow", vendor)
         async with limner(home, sim) as app:
             job = await app.generate(wanted(vendor))
             free = (await app.estimate(wanted(vendor))).price_usd == 0
             await until(lambda: any(one.fault for one in sim.requests(vendor)))
+        held.set()
         ended = await checked(home, sim, vendor, job.id)
     # The vendor has done what it was still about to do when nobody listened any more.
     Scene(app, sim, home).check_money(vendor)

@@ -35,7 +35,7 @@ async def test_while_the_pictures_are_fetched_they_are_kept_and_charged(home, mo
         await gate.wait()
         return png()
 
-    monkeypatch.setattr("limner.app.Fetcher.fetch", fetch)
+    monkeypatch.setattr("limner.building.Fetcher.fetch", fetch)
     desk = Desk(submits=[Done(links=("https://cdn.example/1.png",))])
     async with limner(home, vendor(desk)) as app:
         job = await app.generate(request())

@@ -192,6 +192,19 @@ async def test_a_quote_that_cannot_be_kept_can_be_cancelled_for_nothing(home):
     assert (ended.state, desk.bill, charged(home)) == ("canceled", [], [])
 
 
+async def test_a_price_that_is_accepted_twice_is_accepted_once(home):
+    wanted = await accepted_elsewhere(home, vendor(Desk()))
+    desk = Desk()
+    async with limner(home, vendor(desk), models=[model("easel", "0.06")]) as app:
+        job = await app.generate(wanted)
+        await app.decide(job.id, "accept", by="ann")
+        job = await app.wait(job.id)
+        assert await app.decide(job.id, "accept", by="ann") == job
+        with pytest.raises(Conflict, match="accept by ann"):
+            await app.decide(job.id, "accept", by="bob")
+    assert (job.state, len(desk.bill)) == ("succeeded", 1)
+
+
 async def test_a_price_nobody_knows_any_more_is_asked_about_and_may_be_accepted(home):
     wanted = await accepted_elsewhere(home, vendor(Desk()))
     async with limner(home, vendor(Desk()), models=[model("easel", None)]) as app:

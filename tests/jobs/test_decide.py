@@ -172,6 +172,30 @@ async def test_the_first_decision_holds_and_the_second_is_told_what_it_was(home,
     assert ledger(home) == money
 
 
+@pytest.mark.parametrize("word", ["pay_again", "write_off", "delivered"])
+async def test_who_did_not_hear_the_answer_says_it_again_and_nothing_more_happens(home, word):
+    desk, kind = blind(done())
+    async with limner(home, kind) as app:
+        job = await app.draw(request())
+        picture = png() if word == "delivered" else None
+        await app.decide(job.id, word, by="Ada", picture=picture)
+        job = await app.wait(job.id)
+        money, bill = ledger(home), len(desk.bill)
+        assert await app.decide(job.id, word, by="Ada", picture=picture) == job
+    assert (ledger(home), len(desk.bill)) == (money, bill)
+
+
+async def test_a_decision_is_for_one_question_and_the_next_is_asked_anew(home):
+    desk, kind = blind(LOST, done())
+    async with limner(home, kind) as app:
+        job = await app.draw(request())
+        for bought in (2, 3):
+            await app.decide(job.id, "pay_again", by="Ada")
+            job = await app.wait(job.id)
+            assert len(desk.bill) == bought
+    assert job.state == "succeeded"
+
+
 async def test_of_two_who_decide_at_once_one_is_heard(home):
     desk, kind = blind(done())
     async with limner(home, kind) as app:

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from limner.core.errors import Malformed, RateLimited, Rejected, TimedOut, Unauthorized, Unavailable
+from limner.core.errors import (
+    Lost,
+    Malformed,
+    RateLimited,
+    Refused,
+    Rejected,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from limner.jobs.drive import Order, drive
 from limner.providers.base import Call, Pending
 from tests.fakes import Desk, done, queued, request, until, vendor
@@ -89,6 +98,34 @@ async def test_an_order_that_outlives_its_deadline_is_stopped_and_counts_as_time
     with pytest.raises(TimedOut, match="deadline"):
         await drive(order(desk, deadline_s=0.05), told.save, told.report)
     assert desk.canceled == [{"id": "7"}]
+
+
+async def test_what_a_stopped_order_came_to_is_asked_once_more():
+    desk, told = Desk(submits=[queued()], polls=[done()]), Told()
+    assert await drive(order(desk, deadline_s=-1.0), told.save, told.report) == done()
+    assert (desk.canceled, desk.polled) == ([{"id": "7"}], [{"id": "7"}])
+
+
+@pytest.mark.parametrize(
+    ("said", "billed"),
+    [
+        (queued(), "maybe"),
+        (Lost("cancelled at work, which is charged"), "maybe"),
+        (Unavailable("503"), "maybe"),
+        (Rejected("cancelled before it started; nothing was charged"), "no"),
+    ],
+)
+async def test_a_stopped_order_may_be_charged_unless_the_vendor_says_otherwise(said, billed):
+    desk, told = Desk(submits=[queued()], polls=[said]), Told()
+    with pytest.raises(TimedOut, match="by its deadline and was stopped") as caught:
+        await drive(order(desk, deadline_s=-1.0), told.save, told.report)
+    assert (caught.value.billed, len(desk.polled)) == (billed, 1)
+
+
+async def test_a_refusal_of_a_stopped_order_is_a_refusal_and_taken_to_nobody_else():
+    desk, told = Desk(submits=[queued()], polls=[Refused("not this")]), Told()
+    with pytest.raises(Refused, match="not this"):
+        await drive(order(desk, deadline_s=-1.0), told.save, told.report)
 
 
 async def test_an_order_taken_up_again_is_asked_for_even_when_its_deadline_has_passed():

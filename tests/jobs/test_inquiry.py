@@ -6,10 +6,18 @@ from decimal import Decimal
 import pytest
 
 from limner.app import Limner
-from limner.core.errors import Lost, Refused, Rejected, TimedOut, Unavailable, Unknown
+from limner.core.errors import (
+    Lost,
+    Refused,
+    Rejected,
+    StorageError,
+    TimedOut,
+    Unavailable,
+    Unknown,
+)
 from limner.core.lost import Finding
 from limner.core.quote import Note
-from limner.core.request import Policy
+from limner.core.request import MAX_COUNT, Policy
 from limner.jobs import late
 from limner.providers.base import Done, Recovery
 from limner.store.steps import Fenced
@@ -45,6 +53,25 @@ def forgetful(*polls, **fields):
     return desk, vendor(desk, **fields)
 
 
+async def test_a_journal_that_cannot_be_written_is_told_once_all_are_asked(home, monkeypatch):
+    desk, kind = forgetful(Rejected("no such order"))
+
+    async def full(*_):
+        raise StorageError("the disk is full")
+
+    async with limner(home, kind) as app:
+        for _ in range(3):
+            desk.polls.insert(0, Lost("who?"))
+            await app.draw(request())
+        desk.polled.clear()
+        with monkeypatch.context() as now:
+            now.setattr(app._now.store, "clear", full)
+            with pytest.raises(StorageError, match="the disk is full"):
+                await app.reconcile()
+        assert len(desk.polled) == 3
+        assert len(await app.lost()) == 3
+
+
 async def test_a_lost_picture_that_turns_up_ends_the_job_with_the_vendors_figure(home):
     desk, kind = forgetful(Done((png(),), cost_usd="0.03"))
     async with limner(home, kind) as app:
@@ -77,7 +104,7 @@ async def test_a_picture_at_an_address_is_fetched_when_it_turns_up(home, monkeyp
     async def fetch(_fetcher, link, _host):
         return png(colour="navy")
 
-    monkeypatch.setattr("limner.app.Fetcher.fetch", fetch)
+    monkeypatch.setattr("limner.building.Fetcher.fetch", fetch)
     async with limner(home, kind) as app:
         job = await app.draw(request())
         await app.reconcile()
@@ -277,7 +304,7 @@ async def test_a_lost_picture_found_while_the_second_order_is_out_is_kept_beside
         await app.wait(job.id)
         job = await app.read(job.id)
     assert (finding.outcome, job.state, job.receipt.cost_usd) == ("found", "succeeded", Decimal("0.08"))
-    assert [one.index for one in job.images] == [0, 10]
+    assert [one.index for one in job.images] == [0, MAX_COUNT]
     assert receipt(job) == [("easel", "settled", "resumed"), ("easel", "settled", "direct")]
 
 

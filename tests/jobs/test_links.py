@@ -78,7 +78,7 @@ class Shelf:
 @pytest.fixture
 def shelf(monkeypatch):
     shelf = Shelf()
-    monkeypatch.setattr("limner.app.Fetcher", lambda: shelf)
+    monkeypatch.setattr("limner.building.Fetcher", lambda: shelf)
     return shelf
 
 

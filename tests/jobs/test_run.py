@@ -107,6 +107,22 @@ async def test_bytes_that_are_no_picture_stay_kept_and_are_counted_as_charged(ho
     assert len(desk.bill) == 1
 
 
+async def test_a_picture_that_is_cut_off_may_be_drawn_by_who_is_free(home):
+    half, free = Desk(submits=[Done((png()[:100],))]), Desk()
+    kinds = vendor(half), vendor(free, "mural")
+    async with limner(home, *kinds, models=[model("easel"), model("mural", "0")]) as app:
+        job = await app.draw(request(policy=Policy(prefer="listed")))
+    assert receipt(job) == [("easel", "unknown", "direct"), ("mural", "settled", "direct")]
+    assert (job.state, len(half.bill), ledger(home)) == ("succeeded", 1, [RESERVED])
+
+
+async def test_a_picture_that_is_cut_off_is_bought_nowhere_else(home):
+    half, other = Desk(submits=[Done((png()[:100],))]), Desk()
+    async with limner(home, vendor(half), vendor(other, "mural")) as app:
+        job = await app.draw(request(policy=Policy(prefer="listed")))
+    assert (asked(job), len(half.bill), other.bill) == (("needs_confirmation", "unknown", "malformed"), 1, [])
+
+
 async def test_an_answer_without_pictures_is_not_a_success(home):
     async with limner(home, vendor(Desk(submits=[Done(())]))) as app:
         job = await app.draw(request())
@@ -317,6 +333,31 @@ async def test_fallback_goes_on_after_what_was_not_charged_and_the_receipt_tells
     assert ledger(home) == [RESERVED, RELEASED, RESERVED, RELEASED, RESERVED, RELEASED, SETTLED]
 
 
+async def test_an_order_that_never_ends_leaves_time_for_who_is_free(home, monkeypatch):
+    monkeypatch.setattr("limner.jobs.deadline._SHARE", 0.01)
+    endless, free = Desk(submits=[queued()], polls=[queued()]), Desk()
+    kinds = vendor(endless), vendor(free, "mural")
+    async with limner(home, *kinds, models=[model("easel"), model("mural", "0")]) as app:
+        job = await app.draw(request(policy=Policy(prefer="listed", deadline_s=20.0)))
+    assert receipt(job) == [("easel", "unknown", "direct"), ("mural", "settled", "direct")]
+    assert (job.state, endless.canceled, ledger(home)) == ("succeeded", [{"id": "7"}], [RESERVED])
+
+
+async def test_nobody_is_asked_once_the_time_is_up(home):
+    class Slow(vendor(Desk())):
+        async def submit(self, call):
+            self.desk.bill.append(call.key)
+            held = time.monotonic() + 0.3
+            await until(lambda: time.monotonic() > held)
+            raise Unavailable("too busy")
+
+    other = Desk()
+    async with limner(home, Slow, vendor(other, "mural")) as app:
+        job = await app.draw(request(policy=Policy(prefer="listed", deadline_s=0.2)))
+    assert (job.state, job.error.code, other.bill) == ("failed", "exhausted", [])
+    assert "mural/mural-model: not asked: the job's time is up" in job.error.message
+
+
 async def test_a_refusal_ends_the_job_and_costs_nothing(home):
     other = Desk()
     async with limner(home, vendor(Desk(submits=[Refused("not this")])), vendor(other, "mural")) as app:
@@ -361,7 +402,7 @@ async def test_a_free_target_that_stays_away_is_tried_until_the_deadline(home):
 async def test_a_job_waits_for_an_open_breaker_until_the_deadline(home):
     desk = Desk(submits=[Unavailable("503")])
     async with limner(home, vendor(desk), models=[model(usd="0")], breaker_failures=1) as app:
-        job = await app.draw(request(policy=Policy(deadline_s=0.2)))
+        job = await app.draw(request(policy=Policy(deadline_s=1.0)))
     assert (job.state, job.error.code, len(desk.bill)) == ("failed", "no_route", 1)
     assert job.error.details == {"easel/easel-model": "Circuit breaker OPEN for easel"}
 

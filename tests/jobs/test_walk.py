@@ -27,9 +27,11 @@ class Placer:
     def __init__(self, **outcomes):
         self.outcomes = outcomes
         self.placed = []
+        self.followed = {}
 
-    async def __call__(self, wanted, why):
+    async def __call__(self, wanted, why, followed):
         self.placed.append((wanted.provider, why))
+        self.followed[wanted.provider] = followed
         outcome = self.outcomes[wanted.provider]
         if isinstance(outcome, ProviderError):
             raise outcome
@@ -110,3 +112,18 @@ def test_the_longest_wait_anybody_asked_for_is_kept():
     said = ((A, RateLimited("slow", 3.0)), (B, RateLimited("slower", 9.0)), (LOCAL, Unavailable("down")))
     assert Failures(said).after_s == 9.0
     assert Failures(()).after_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("targets", "policy", "followed"),
+    [
+        ([A, B], Policy(), {"a": False, "b": False}),  # what may be charged is not bought elsewhere
+        ([A, LOCAL], Policy(), {"a": True, "local": False}),
+        ([LOCAL, A, B], Policy(), {"local": True, "a": False, "b": False}),
+        ([A, LOCAL], Policy(fallback=False), {"a": False}),
+    ],
+)
+async def test_an_order_is_told_whether_anybody_could_be_asked_after_it(targets, policy, followed):
+    placer = Placer(a=Unavailable("down"), b=Unavailable("down"), local=Unavailable("down"))
+    await walk(targets, request(policy=policy), placer)
+    assert placer.followed == followed

@@ -84,6 +84,20 @@ def test_a_billed_picture_of_a_vendor_that_can_be_asked_must_be_in_storage():
     assert broken(replace(ASKING, reported=frozenset({("j1", "runware")})), faults={"1-0": "lost"}) == []
 
 
+def test_an_order_that_no_list_reaches_back_to_excuses_its_own_picture_and_no_other():
+    beyond = replace(LOST, error="the vendor's list does not reach back to this order")
+    facts = replace(ASKING, attempts=(beyond,), reported=frozenset({("j1", "runware")}))
+    assert broken(facts) == []
+    twice = replace(facts, bill=(CHARGE, CHARGE.model_copy(update={"id": "r2"})))
+    assert "job j1 (1-0): runware billed 2 pictures and 0 are in storage" in [
+        one.split(";")[0] for one in broken(twice)
+    ]
+    known = replace(facts, attempts=(replace(beyond, state="refused", booked=(600, 600, 0)),))
+    assert "job j1 (1-0): runware billed 1 pictures and 0 are in storage" in [
+        one.split(";")[0] for one in broken(known)
+    ]
+
+
 def test_a_file_that_is_not_what_it_was_is_told():
     facts = replace(WELL, pictures=(replace(PICTURE, whole=False),))
     assert broken(facts) == ["job j1: the file of a.png is missing or is not what it was"]

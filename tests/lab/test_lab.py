@@ -1,5 +1,6 @@
 """A short stay in the laboratory; the long one is `limner lab --kills 1000 --jobs 5000`."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ pytestmark = [
 ]
 
 SMALL = 8
+WAITING = ("breaker", "provider-recovers", "all-down", "clock")
 QUICK = Mix(kinds=tuple(kind for kind in Mix().kinds if kind not in ("hang", "never_ends")))
 """Without faults that are told from slowness by waiting."""
 
@@ -45,11 +47,22 @@ async def test_two_servers_and_two_workers_on_one_database_keep_every_promise(tm
     assert sum(figures.jobs.values()) >= 50
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in WAITING])
 async def test_a_scenario_ends_as_it_must(name, tmp_path):
     figures = await play(name, seed=13, jobs=SMALL, folder=tmp_path)
     assert figures.violations == ()
     assert sum(figures.jobs.values()) >= SMALL
+
+
+async def test_the_scenarios_that_mostly_wait_end_as_they_must_side_by_side(tmp_path):
+    async def played(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        return await play(name, seed=13, jobs=SMALL, folder=folder)
+
+    figures = dict(zip(WAITING, await asyncio.gather(*map(played, WAITING)), strict=True))
+    assert {name: one.violations for name, one in figures.items()} == dict.fromkeys(WAITING, ())
+    assert min(sum(one.jobs.values()) for one in figures.values()) >= SMALL
 
 
 async def test_a_provider_that_is_broken_in_every_way_harms_nobody():

@@ -25,7 +25,7 @@ def _swift(swift):
     [
         (("blind",), None, 2, 320),
         (("ticketed",), None, 2, 320),
-        (("named",), None, 2, 260),
+        (("named",), None, 2, 255),
         (("free",), None, 2, 60),
         (("blind", "free"), None, 2, 195),
         (("blind", "ticketed"), AUTO, 1, 20),

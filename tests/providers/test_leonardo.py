@@ -246,6 +246,13 @@ async def test_two_orders_that_look_alike_are_not_told_apart_nor_is_an_older_one
         await leonardo.find(wanted)
 
 
+async def test_an_order_placed_by_a_clock_that_was_seconds_ahead_is_found(leonardo):
+    wanted = order(seed=7)
+    placed = await leonardo.submit(wanted)
+    found = await leonardo.find(replace(wanted, at=time.time() + 20))
+    assert found["id"] == placed.ticket["id"]
+
+
 async def test_a_list_that_does_not_reach_back_to_the_order_says_nothing(leonardo):
     wanted = order(seed=7)
     for seed in range(100):

@@ -10,6 +10,7 @@ from limner.core.errors import Conflict, InvalidRequest, NotFound
 from limner.core.events import JobEvent
 from limner.core.job import Artifact, Confirmation, Decided, Failure, Recipe
 from limner.core.quote import Note
+from limner.core.request import MAX_COUNT
 from limner.store.connections import Taken
 from limner.store.consent import Late
 from limner.store.schema import ledger
@@ -123,6 +124,15 @@ async def test_a_second_decision_is_told_the_first(store, first):
     assert await money(store) == before
 
 
+@pytest.mark.parametrize("word", ["pay_again", "write_off"])
+async def test_the_same_decision_said_once_more_is_answered_and_changes_nothing(store, word):
+    job, _ = await lost(store)
+    first = await store.decide(job.id, said(word))
+    before = await money(store), await store.events(job.id, 0)
+    assert await store.decide(job.id, said(word).model_copy(update={"at": AT + 60})) == first
+    assert (await money(store), await store.events(job.id, 0)) == before
+
+
 async def test_of_many_who_decide_at_once_one_is_heard(store):
     job, _ = await lost(store)
     words = ["pay_again", "write_off"] * 8
@@ -181,7 +191,7 @@ async def test_a_late_picture_stands_behind_those_an_open_order_may_bring(store)
     second = attempt(job.id, 2)
     await store.begin(second, work.epoch, [])
     kept = await store.settle_late(late(job, opened, picture(job, 0), picture(job, 1)))
-    assert (kept.state, [one.index for one in kept.images]) == ("running", [10, 11])
+    assert (kept.state, [one.index for one in kept.images]) == ("running", [MAX_COUNT, MAX_COUNT + 1])
     ended = kept.model_copy(
         update={
             "state": "succeeded",
@@ -190,7 +200,7 @@ async def test_a_late_picture_stands_behind_those_an_open_order_may_bring(store)
         }
     )
     await store.finish(ended, work.epoch, second, 40_000, [event(job.id, 4, "succeeded", "succeeded")])
-    assert [one.index for one in (await store.job(job.id)).images] == [0, 1, 10, 11]
+    assert [one.index for one in (await store.job(job.id)).images] == [0, 1, MAX_COUNT, MAX_COUNT + 1]
 
 
 async def test_a_delivered_picture_needs_a_question_and_answers_it(store):

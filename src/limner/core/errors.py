@@ -171,11 +171,16 @@ class Unavailable(ProviderError):
 
 
 class TimedOut(ProviderError):
-    """Sent, no answer: what may follow depends on the provider's recovery class."""
+    """Sent, no answer: what may follow depends on the provider's recovery class. Not `billed` where the
+    vendor says that an order which was stopped costs nothing."""
 
     code = "timed_out"
     trips = True
-    billed = "maybe"
+    billed: Billed = "maybe"
+
+    def __init__(self, message: str, *, billed: Billed = "maybe") -> None:
+        super().__init__(message)
+        self.billed = billed
 
 
 class Malformed(ProviderError):

@@ -60,20 +60,22 @@ class Buying:
         walked = await walk(targets, request, self._place)
         return walked if isinstance(walked, Bought) else Failures((*outcome.said, *walked.said))
 
-    async def _place(self, target: Target, why: str) -> Bought:
+    async def _place(self, target: Target, why: str, followed: bool) -> Bought:
         if self._held.open is None:
             if self._held.canceled.is_set():
                 raise Canceled(f"job {self._held.record.job.id} was cancelled")
             await self._held.look_what_came()
             Ceiling.of(self._held.record.job).check(target, self._held.record.job.request)
-            self._held.open = await self._begin(target, why)
-        return await self._ordering.order(self._held.open, None)
+            self._held.open = await self._begin(target, why, followed=followed)
+        return await self._ordering.order(self._held.open, None, followed=followed)
 
-    async def _begin(self, target: Target, why: str) -> OpenAttempt:
+    async def _begin(self, target: Target, why: str, *, followed: bool) -> OpenAttempt:
         """The attempt is on disk before its order is sent."""
         tried = self._held.record.tried
-        if self._held.deadline.left_s <= 0 and why == "first choice":
-            raise Overdue(overdue(self._held.deadline.whole_s, self._held.record.job))
+        if self._held.deadline.left_s <= 0:
+            if why == "first choice":
+                raise Overdue(overdue(self._held.deadline.whole_s, self._held.record.job))
+            raise Unavailable("not asked: the job's time is up")
         if not tried:
             self._held.deadline.restart()
         if tried and why == "first choice":
@@ -84,7 +86,7 @@ class Buying:
             target=target,
             why=why,
             submitted_at=time.time(),
-            deadline_at=self._held.deadline.at,
+            deadline_at=self._held.deadline.of_order(followed=followed),
             hook=self._held.means.hooks.token(self._held.means.provider(target)),
         )
         event = self._held.record.event("running", "running", f"{target.name}: {why}")

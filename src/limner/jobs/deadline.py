@@ -7,6 +7,9 @@ from limner.core.errors import LimnerError
 from limner.core.job import Failure
 from limner.store.rows import Work
 
+_SHARE = 2 / 3
+"""How much of what is left an order may take when somebody else could be asked after it."""
+
 
 class Overdue(LimnerError):
     """The job's time was up before another order could be placed."""
@@ -35,6 +38,10 @@ class Deadline:
     def at(self) -> float:
         """As Unix seconds by this machine's clock of now."""
         return time.time() + self.left_s
+
+    def of_order(self, *, followed: bool) -> float:
+        """Until when one order may take, as `at`: one that never ends leaves time for who could follow."""
+        return time.time() + self.left_s * (_SHARE if followed and self.left_s > 0 else 1.0)
 
     def restart(self) -> None:
         """The first order is about to be placed: all of the time begins to run."""

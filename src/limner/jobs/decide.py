@@ -16,7 +16,8 @@ from limner.store.rows import OpenAttempt
 
 
 async def decide(means: Means, job_id: str, decision: Decision, by: str, picture: bytes | None) -> Job:
-    """Once, and at once on disk. `picture` comes with `delivered` and with nothing else.
+    """Once, and at once on disk: the same word of the same person, said again, is answered with the job as it
+    is now. `picture` comes with `delivered` and with nothing else.
 
     Raises `NotFound`, `InvalidRequest`, `Conflict` and `StorageError`.
     """
@@ -38,6 +39,8 @@ async def decide(means: Means, job_id: str, decision: Decision, by: str, picture
 async def _accepted(means: Means, job_id: str, decided: Decided) -> Job:
     """The price that was told is the new ceiling."""
     job = await means.store.job(job_id)
+    if consent.said_before(job, decided):
+        return job
     consent.check(job, decided)
     told = None if job.confirmation is None else job.confirmation.price_usd
     said = f"{show(told)} accepted, says {decided.by}"
@@ -50,6 +53,8 @@ async def _accepted(means: Means, job_id: str, decided: Decided) -> Job:
 async def _delivered(means: Means, job_id: str, decided: Decided, picture: bytes) -> Job:
     """The picture is hung like any other; its order is charged as it was reserved."""
     job = await means.store.job(job_id)
+    if consent.said_before(job, decided):
+        return job
     consent.check(job, decided)
     attempt = await _undecided(means, job)
     try:

@@ -40,8 +40,16 @@ class Desk:
         self._deadline_s = deadline_s
         self._lease_s = lease_s
 
-    async def accept(self, request: GenerateRequest, key: str | None, by: str, job_id: str) -> Job:
-        """The job, on disk. With an idempotency `key` that `by` used before, the job of that time.
+    async def accept(
+        self,
+        request: GenerateRequest,
+        key: str | None,
+        by: str,
+        job_id: str,
+        asked: GenerateRequest | None = None,
+    ) -> Job:
+        """The job, on disk. With an idempotency `key` that `by` used before, the job of that time. `asked` is
+        what the caller sent, where its prompt was rewritten since: by that keys and quotes go.
 
         Accepting runs in a task of its own: a caller who leaves meanwhile must not leave a job that nobody
         runs. Raises `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`.
@@ -50,7 +58,7 @@ class Desk:
 
         async def accept() -> None:
             try:
-                job = await self._accept(request, key, by, job_id)
+                job = await self._accept(request, asked or request, key, by, job_id)
             except Exception as error:  # noqa: BLE001 - whatever it is belongs to the caller
                 if not answer.done():
                     answer.set_exception(error)
@@ -61,20 +69,22 @@ class Desk:
         self._tasks.create_task(accept())
         return await answer
 
-    async def _accept(self, request: GenerateRequest, key: str | None, by: str, job_id: str) -> Job:
+    async def _accept(
+        self, request: GenerateRequest, asked: GenerateRequest, key: str | None, by: str, job_id: str
+    ) -> Job:
         seed = drawn_seed(job_id)
         route: Route | None = None
         outcome: Route | Confirmation
         ceiling = Ceiling()
         try:
-            promised = self._means.agreed(request)
+            promised = self._means.agreed(asked)
             ceiling = Ceiling(None if promised is None else promised.price_usd)
             outcome = route = planned(self._means, request, seed, ceiling)
             ceiling.check(route.targets[0], request)
-        except Ask as asked:
-            outcome = asked.confirmation
+        except Ask as question:
+            outcome = question.confirmation
         except LimnerError:
-            earlier = None if key is None else await self._means.store.earlier(by, key, request.fingerprint())
+            earlier = None if key is None else await self._means.store.earlier(by, key, asked.fingerprint())
             if earlier is None:
                 raise
             return earlier
@@ -82,7 +92,7 @@ class Desk:
             job=_new_job(job_id, _seeded(request, seed), route, ceiling),
             tenant=by,
             client_key=key,
-            fingerprint=request.fingerprint(),
+            fingerprint=asked.fingerprint(),
             deadline_s=request.policy.deadline_s or self._deadline_s,
             priority=request.priority,
         )

@@ -6,7 +6,15 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
-from limner.core.errors import ProviderError, RateLimited, TimedOut, Unauthorized, Unavailable
+from limner.core.errors import (
+    ProviderError,
+    RateLimited,
+    Refused,
+    Rejected,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Report, Ticket
 
 _log = logging.getLogger(__name__)
@@ -17,6 +25,7 @@ _POLL_FAULTS = 8
 _FAULT_WAIT_S = 0.1
 _LONGEST_FAULT_WAIT_S = 5.0
 _CANCEL_GRACE_S = 10.0
+_LAST_WORD_S = 5.0
 _RESUME_GRACE_S = 30.0
 """An accepted order that outlived its worker is asked for at least this long, however late it is."""
 
@@ -67,7 +76,7 @@ async def drive(order: Order, save: Save, report: Report) -> Done:
             ends = min(ends, time.monotonic() + _CANCEL_GRACE_S)
         if time.monotonic() > ends:
             await _stop(order.provider, saved)
-            raise TimedOut("the order was not finished by its deadline and was stopped")
+            return await _last_word(order, saved)
         left_s = max(0.0, ends - time.monotonic())
         await _until_called(
             order.called, _pause(min(outcome.after_s, left_s), order.canceled, waking=not told)
@@ -98,6 +107,24 @@ async def _stop(provider: Provider, ticket: Ticket) -> None:
         await provider.cancel(ticket)
     except ProviderError as error:
         _log.warning("order at %s could not be stopped: %s", provider.name, error)
+
+
+async def _last_word(order: Order, ticket: Ticket) -> Done:
+    """What a stopped order came to. Raises `Refused`, or `TimedOut`, which is not charged where the vendor
+    says so."""
+    said = "the order was not finished by its deadline and was stopped"
+    try:
+        async with asyncio.timeout(_LAST_WORD_S):
+            outcome = await order.provider.poll(ticket)
+    except Refused:
+        raise
+    except Rejected as error:
+        raise TimedOut(f"{said}: {error}", billed=error.billed if order.paid else "maybe") from error
+    except (ProviderError, TimeoutError) as error:
+        raise TimedOut(said) from error
+    if isinstance(outcome, Done):
+        return outcome
+    raise TimedOut(said)
 
 
 def _wait_s(fault: ProviderError, nth: int) -> float:

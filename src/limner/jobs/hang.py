@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from limner.core.ids import uuid7
-from limner.core.job import Artifact, Job, Recipe
+from limner.core.job import Artifact, Job, Recipe, folder_of
 from limner.core.quote import Note, Target
 from limner.core.request import EXTENSION, Policy
 from limner.jobs import pictures
@@ -18,6 +18,7 @@ _NOT_IN_A_RECIPE = {
     "partial_images": 0,
     "user": None,
     "project": "default",
+    "scene": None,
     "quote": None,
     "priority": 0,
     "policy": Policy(),
@@ -43,7 +44,7 @@ async def hang(
                 id=identity,
                 job_id=job.id,
                 index=index,
-                digest=await save(picture.data, f"images/{project}/{target.provider}/{file}"),
+                digest=await save(picture.data, f"images/{project}/{folder_of(target.provider)}/{file}"),
                 size_bytes=len(picture.data),
                 width=picture.kind.width,
                 height=picture.kind.height,
@@ -74,7 +75,7 @@ def _recipe(job: Job, target: Target, done: Done, index: int, version: str) -> R
         seed = done.seeds[index]
     return Recipe(
         limner=version,
-        prompt=job.request.prompt,
+        prompt=job.request.asked_prompt,
         request=target.request.model_copy(update={"seed": seed} | _NOT_IN_A_RECIPE),
         provider=target.provider,
         model=target.model,

@@ -4,7 +4,15 @@ import asyncio
 import time
 from dataclasses import replace
 
-from limner.core.errors import LimnerError, NoRoute, ProviderError, Refused, Rejected, Unknown
+from limner.core.errors import (
+    LimnerError,
+    NoRoute,
+    ProviderError,
+    Refused,
+    Rejected,
+    StorageError,
+    Unknown,
+)
 from limner.core.job import Decision, How
 from limner.core.lost import AskedBy, Finding, LostOrder, Outcome
 from limner.core.money import from_micros
@@ -33,16 +41,25 @@ async def lost_orders(means: Means) -> tuple[LostOrder, ...]:
 
 
 async def ask_all(means: Means) -> tuple[Finding, ...]:
-    """Ask about every one of them, a few at a time."""
+    """Ask about every one of them, a few at a time. Raises `StorageError`, once all are asked."""
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def asked(attempt: OpenAttempt) -> Finding:
+    async def asked(attempt: OpenAttempt) -> Finding | StorageError:
         async with room:
-            return await ask(means, attempt)
+            try:
+                return await ask(means, attempt)
+            except StorageError as error:
+                return error
 
     async with asyncio.TaskGroup() as asking:
         tasks = [asking.create_task(asked(one.attempt)) for one in await means.store.lost()]
-    return tuple(one.result() for one in tasks)
+    found: list[Finding] = []
+    for one in tasks:
+        said = one.result()
+        if isinstance(said, StorageError):
+            raise said
+        found.append(said)
+    return tuple(found)
 
 
 async def ask(means: Means, attempt: OpenAttempt, how: How | None = None) -> Finding:

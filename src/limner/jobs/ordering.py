@@ -34,14 +34,15 @@ class Ordering:
     def __init__(self, held: Holding) -> None:
         self._held = held
 
-    async def order(self, attempt: OpenAttempt, ticket: Ticket | None) -> Bought:
-        """Drive the order; its answer is kept whole before anything in it is looked at."""
+    async def order(self, attempt: OpenAttempt, ticket: Ticket | None, *, followed: bool = False) -> Bought:
+        """Drive the order; its answer is kept whole before anything in it is looked at. One that is
+        `followed` leaves some of the time to those who could be asked after it."""
         means = self._held.means
         provider = means.provider(attempt.target)
         order = Order(
             provider,
             await self._call(attempt) if ticket is None else call_of(attempt),
-            self._held.deadline.at,
+            self._held.deadline.of_order(followed=followed),
             self._held.canceled,
             ticket,
             paid=not attempt.target.free,

@@ -19,7 +19,7 @@ from limner.core.errors import (
 )
 from limner.core.job import Confirmation, Job
 from limner.core.money import to_micros
-from limner.core.quote import Note
+from limner.core.quote import Note, Target
 from limner.imaging.sniff import InvalidImage
 from limner.jobs import ceiling, consent
 from limner.jobs.ask import Ask
@@ -117,7 +117,7 @@ class Run:
             return await self._put_back_or_fail(error, after_s=0.0, limited=False)
         except NoRoute as error:
             # It was accepted, so somebody could serve it then: wait for them if waiting may help.
-            if error.passing:
+            if error.passing and self._held.record.job.request.policy.again:
                 return await self._put_back_or_fail(error, after_s=0.0, limited=False)
             return await self._failed(error)
         except LimnerError as error:
@@ -134,7 +134,8 @@ class Run:
             return await self._without_pictures("canceled", None)
         if result.busy:
             return await self._back_in_line(result)
-        if result.repeatable and (result.free or self._held.record.job.tries < MAX_TRIES):
+        again = result.repeatable and self._held.record.job.request.policy.again
+        if again and (result.free or self._held.record.job.tries < MAX_TRIES):
             return await self._put_back_or_fail(result.error, result.after_s, limited=not result.free)
         dearer = ceiling.after(self._held.means, self._held.record.job, result)
         if dearer is not None and consent.unanswered(self._held.record.tried) is None:
@@ -152,7 +153,7 @@ class Run:
         except InvalidImage as error:
             fault = Malformed(f"{attempt.target.name} answered with something that is no picture: {error}")
             await self._held.give_up(attempt, fault)
-            if may_repeat(fault, attempt.target):
+            if may_repeat(fault, attempt.target) or self._who_may_follow():
                 return await self._put_back_or_fail(fault, after_s=0.0, limited=True)
             return await self._failed(fault)
         cost = price(attempt, done, self._held.means)
@@ -236,16 +237,18 @@ class Run:
 
     def _may_pay_again(self) -> bool:
         """Does the policy have money for somebody who can serve now?"""
-        job = self._held.record.job
-        if consent.room_usd(self._held.record.tried, job.request.policy) == 0:
+        if consent.room_usd(self._held.record.tried, self._held.record.job.request.policy) == 0:
             return False
+        return any(not one.free for one in self._who_may_follow())
+
+    def _who_may_follow(self) -> tuple[Target, ...]:
+        """Those who may be asked after what was tried, without asking anybody."""
+        job = self._held.record.job
         try:
             targets = ceiling.targets_for(self._held.means, job)
         except (Ask, NoRoute, OverBudget):
-            return False
-        return any(
-            not one.free for one in consent.may_follow(targets, self._held.record.tried, job.request.policy)
-        )
+            return ()
+        return consent.may_follow(targets, self._held.record.tried, job.request.policy)
 
     def _late(self, wait: float) -> bool:
         return wait > self._held.deadline.left_s

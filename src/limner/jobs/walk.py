@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from limner.core.errors import Exhausted, OverBudget, ProviderError
+from limner.core.errors import Exhausted, OverBudget, ProviderError, TimedOut
 from limner.core.quote import Target
 from limner.core.request import GenerateRequest
 from limner.jobs.reconcile import may_fall_back, may_repeat
@@ -57,8 +57,11 @@ class Failures:
         return max((getattr(error, "after_s", 0.0) for _, error in self.said), default=0.0)
 
 
-Place = Callable[[Target, str], Awaitable[Bought]]
-"""Place one order at a target; the text says why there."""
+Place = Callable[[Target, str, bool], Awaitable[Bought]]
+"""Place one order at a target; the text says why there. True when somebody else could be asked should it take
+too long: then it leaves them some of the time."""
+
+_TOO_LATE = TimedOut("too late")
 
 
 async def walk(targets: Sequence[Target], request: GenerateRequest, place: Place) -> Bought | Failures:
@@ -71,7 +74,7 @@ async def walk(targets: Sequence[Target], request: GenerateRequest, place: Place
     while rest:
         target = rest.pop(0)
         try:
-            return await place(target, why)
+            return await place(target, why, _followed(target, rest, request))
         except ProviderError as error:
             said.append((target, error))
             why = f"fallback: {target.name}: {error.code}"
@@ -85,3 +88,8 @@ async def walk(targets: Sequence[Target], request: GenerateRequest, place: Place
     if over is not None and not said:
         raise over
     return Failures(tuple(said))
+
+
+def _followed(target: Target, rest: Sequence[Target], request: GenerateRequest) -> bool:
+    """Could anybody else be asked if the target does not answer in time?"""
+    return any(may_fall_back(_TOO_LATE, one, request, free=target.free) for one in rest)

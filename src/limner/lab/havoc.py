@@ -23,6 +23,7 @@ _FULL_LATELY_S = 5.0
 _UP_FIRST = 0.6
 """Share of lives that count from the moment at which a server answers; the rest may end while it starts."""
 _LONGEST_START_S = 10.0
+_ANSWER_S = 2.0
 _FARTHEST_S = CALL_S - 1.0
 """How far clocks jump: as an hour is to a call of minutes, seconds are to one of seconds."""
 _WORKER_UP_S = 0.3
@@ -179,9 +180,10 @@ async def _up(post: Post, member: Member) -> None:
         return
     until = time.monotonic() + _LONGEST_START_S
     while member.died is None and time.monotonic() < until:
-        with suppress(OSError):
-            if await _answers(post.port):
-                return
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_ANSWER_S):
+                if await _answers(post.port):
+                    return
         await asyncio.sleep(0.02)
 
 

@@ -1,8 +1,10 @@
 """One Limner's surroundings: its home, its settings, its database."""
 
 import os
+import random
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +64,7 @@ class House:
             "LIMNER_CONFIG": str(self.folder / "limner.toml"),
             "LIMNER_HOME": str(self.home),
             "LIMNER_PORT": str(self.ports[0]),
+            "LIMNER_GRPC_PORT": "0",
             "LIMNER_PUBLIC_URL": f"http://127.0.0.1:{self.ports[0]}",
             "LIMNER_LOG_LEVEL": "warning",
             "LIMNER_LOG_FORMAT": "json",
@@ -79,10 +82,12 @@ class House:
 
 
 def free_port() -> int:
-    """A port nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port nobody listens at. Below those that connections are given: a server that was killed finds its
+    own again, and nobody who looks for it in vain connects to himself."""
+    while True:
+        port = random.randrange(15_000, 32_000)  # noqa: S311 - any will do
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _table(account: Account) -> str:

@@ -161,15 +161,17 @@ def _not_in_storage(cases: Iterable[_Case], expected: Expected) -> Iterator[str]
         for vendor, lines in _grouped(case.paid, lambda one: one.vendor).items():
             if expected.recoveries[vendor] is Recovery.BLIND:
                 continue
-            if any(one.provider == vendor and _UNFINDABLE in one.error for one in case.attempts):
-                continue
             billed = sum(one.images for one in lines)
             stored = sum(one.provider == vendor for one in case.pictures)
-            if stored < billed:
+            if stored + sum(one.provider == vendor and _unfindable(one) for one in case.attempts) < billed:
                 yield (
                     f"job {case.job.id} ({case.job.name}): {vendor} billed {billed} pictures and "
                     f"{stored} are in storage; {_told(case.attempts)}"
                 )
+
+
+def _unfindable(attempt: AttemptFact) -> bool:
+    return attempt.state in ("unknown", "written_off") and _UNFINDABLE in attempt.error
 
 
 def _unreported(cases: Iterable[_Case], facts: Facts) -> Iterator[str]:

@@ -95,7 +95,7 @@ class _Week:
             return self.again(accepted, now, tries, 0.0, limited=not error.passing)
         spent = [now]
         try:
-            result = _now(walk(route.targets, _REQUEST, lambda target, _why: self.place(target, spent)))
+            result = _now(walk(route.targets, _REQUEST, lambda target, *_: self.place(target, spent)))
         except _Silent:
             return None
         if isinstance(result, Bought):

@@ -17,7 +17,8 @@ from limner.wire import Part, by_status
 _PAGE = 20
 _LISTED = 100
 _NEVER = datetime.fromtimestamp(0, UTC)
-_CLOCKS_APART_S = 5.0
+_CLOCKS_APART_S = 30.0
+"""Orders that are alike to the seed are attempts of one job: hardly another's is taken for it."""
 _MODERATION = re.compile(rb"content moderation|inappropriate|terms of service", re.IGNORECASE)
 _BAD_KEY = re.compile(rb"authorization hook|authentication hook|access-denied", re.IGNORECASE)
 _NO_CREDIT = re.compile(rb"\bcredits?\b|\bbalance\b|not enough \w* ?tokens", re.IGNORECASE)

@@ -5,8 +5,8 @@ from sqlalchemy.engine import Connection
 from limner.core.errors import Conflict
 from limner.core.events import JobEvent
 from limner.core.job import Decided, Job
+from limner.store import consent, steps
 from limner.store import statements as sql
-from limner.store import steps
 
 
 def accept_price(
@@ -17,7 +17,7 @@ def accept_price(
     connection.execute(sql.LOCK_JOB, {"job": job_id})  # nobody decides between look and act
     work = steps.work(connection, job_id)
     asked, decided = work.job.confirmation, Decided(decision="accept", by=by, at=event.at)
-    if asked is not None and asked.decided == decided:
+    if consent.said_before(work.job, decided):
         return work.job
     if work.job.state != "needs_confirmation" or asked is None or "accept" not in asked.choices:
         said = "" if asked is None or asked.decided is None else f"; it was told: {asked.decided.decision}"

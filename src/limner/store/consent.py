@@ -126,9 +126,12 @@ def lost(connection: Connection) -> list[Lost]:
 
 
 def decide(connection: Connection, job_id: str, decided: Decided) -> Job:
-    """Buy again, write off, or do not go on. Raises `NotFound`, `InvalidRequest` for what is no answer to
-    what the job asks, and `Conflict` when nothing is asked any more."""
+    """Buy again, write off, or do not go on; said once more it changes nothing. Raises `NotFound`,
+    `InvalidRequest` for what is no answer to what the job asks, and `Conflict` when nothing is asked any
+    more."""
     work = _locked(connection, job_id)
+    if said_before(work.job, decided):
+        return work.job
     check(work.job, decided)
     match decided.decision:
         case "pay_again":
@@ -144,6 +147,20 @@ def decide(connection: Connection, job_id: str, decided: Decided) -> Job:
     return steps.work(connection, job_id).job
 
 
+def said_before(job: Job, decided: Decided) -> bool:
+    """Has the same person decided just this, and has nothing been asked since? Whoever did not hear the
+    answer says it again."""
+    last = _last(job)
+    return not job.choices and last is not None and (last.decision, last.by) == (decided.decision, decided.by)
+
+
+def _last(job: Job) -> Decided | None:
+    """What was decided about the job last."""
+    said = [one.decided for one in job.receipt.attempts]
+    said += [job.confirmation.decided] if job.confirmation else []
+    return max((one for one in said if one is not None), key=lambda one: one.at, default=None)
+
+
 def check(job: Job, decided: Decided) -> None:
     """May this be said of the job? Raises as `decide`."""
     if decided.decision in job.choices:
@@ -153,11 +170,8 @@ def check(job: Job, decided: Decided) -> None:
             f"job {job.id} cannot be told {decided.decision}; choose one of {', '.join(job.choices)}",
             "decision",
         )
-    said = [one.decided for one in job.receipt.attempts]
-    said += [job.confirmation.decided] if job.confirmation else []
-    before = [one for one in said if one is not None]
-    if before:
-        last = max(before, key=lambda one: one.at)
+    last = _last(job)
+    if last is not None:
         when = datetime.fromtimestamp(last.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         raise Conflict(
             f"job {job.id} was decided before: {last.decision} by {last.by} at {when}; it is {job.state} now"
