@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-GENERATORS = ("limner.cli.reference",)
+GENERATORS = ("limner.cli.reference", "tools.proto")
 """Modules that take --write and --check."""
 
 

@@ -1,0 +1,1 @@
+"""The gRPC door: the image service of programs before Limner, over the same verbs."""
