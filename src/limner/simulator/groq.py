@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterable
 from decimal import ROUND_UP, Decimal
 from math import ceil
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from limner.simulator.faults import unmarked
+from limner.simulator.language import Heard, speak
+from limner.simulator.ollama_chat import offered
+from limner.simulator.openai_chat import completion, events
 from limner.simulator.vendor import ErrorWord, Order, Route, Vendor, route
 
 _ANSWERING_S = 0.5
@@ -73,7 +76,14 @@ class _Ask(_Strict):
     response_format: _Form | None = None
     service_tier: Literal["auto", "on_demand", "flex", "performance"] | None = None
     stream: bool = False
+    tools: list[dict[str, Any]] = []
+    tool_choice: JsonValue = None
     user: str | None = None
+
+    @property
+    def heard(self) -> list[Heard]:
+        """All that was said."""
+        return [Heard(one.role, one.content if isinstance(one.content, str) else "") for one in self.messages]
 
     @property
     def said(self) -> str:
@@ -131,11 +141,20 @@ class Groq(Vendor):
         if barred is not None:
             return barred
         await self.world.sleep(_ANSWERING_S)
-        words, ending = _words(ask, order)
+        spoken = speak(ask.heard, offered(ask.tools), order)
+        words, ending = _words(ask, order) if spoken is None else (spoken.content, spoken.ending)
         read, written = _tokens(str([one.content for one in ask.messages])), _tokens(words)
         price = _PRICES[ask.model]
         usd = (read * price[0] + written * price[1]) / _MILLION
         order.charge(usd.quantize(1 / _MILLION, ROUND_UP), images=0)
+        if spoken is not None:
+            head: Json = {"id": f"chatcmpl-{self.world.new_id()}", "created": int(self.world.now())}
+            head["model"] = ask.model
+            return (
+                events(head, spoken, _LIMITS)
+                if ask.stream
+                else web.json_response(completion(head, spoken), headers=_LIMITS)
+            )
         told = self._completion(ask, words, ending, read, written)
         return (
             await _streamed(request, told, words) if ask.stream else web.json_response(told, headers=_LIMITS)

@@ -11,6 +11,9 @@ from hashlib import sha256
 from aiohttp import web
 from PIL import Image
 
+from limner.simulator.language import Heard
+from limner.simulator.language import speak as speak_as_told
+from limner.simulator.ollama_chat import heard, offered, spoken_lines, spoken_whole
 from limner.simulator.ollama_models import (
     MODELS,
     Drawing,
@@ -39,6 +42,7 @@ from limner.simulator.ollama_shapes import (
     said,
 )
 from limner.simulator.ollama_words import Speech, speak
+from limner.simulator.openai_chat import completion, events
 from limner.simulator.vendor import ErrorWord, Order, Route, Vendor, route
 
 _AFTER = frozenset({"cut_after", "error_after", "malformed", "empty", "slow_body", "wrong_type"})
@@ -301,16 +305,20 @@ class Ollama(Vendor):
             speech = self._speech(asked, last_said(asked.messages), name, model)
         except Wrong as wrong:
             return said(wrong.status, str(wrong))
-        lines = _each(chat_lines(self._head(asked.model), speech))
+        spoken = speak_as_told(heard(asked), offered(asked.tools), order)
+        if spoken is not None and not asked.stream:
+            return web.json_response(spoken_whole(self._head(asked.model), spoken))
+        head = self._head(asked.model)
+        lines = _each(chat_lines(head, speech) if spoken is None else spoken_lines(head, spoken))
         return await self._answer(request, order, lines, streamed=asked.stream)
 
     @staticmethod
-    def _speech(asked: Asked, heard: str, name: str, model: Installed) -> Speech:
+    def _speech(asked: Asked, words: str, name: str, model: Installed) -> Speech:
         """Raises `Wrong`."""
-        if not heard:
+        if not words:
             return Speech("", "", "load", 0)
         return speak(
-            heard,
+            words,
             shape=asked.format,
             thinks=thinking(asked.think, name, model),
             most=asked.options.num_predict,
@@ -334,10 +342,13 @@ class Ollama(Vendor):
         except Wrong as wrong:
             return openai_said(wrong.status, str(wrong))
         shape = asked.response_format.shape if asked.response_format else None
-        heard = last_said(asked.messages)
-        speech = speak(heard, shape=shape, most=asked.max_tokens)
+        speech = speak(last_said(asked.messages), shape=shape, most=asked.max_tokens)
         head: Line = {"id": f"chatcmpl-{self.world.random.randrange(1000)}", "created": int(self.world.now())}
         head |= {"model": asked.model, "system_fingerprint": "fp_ollama"}
+        told = [Heard(one.role, one.text) for one in asked.messages]
+        spoken = speak_as_told(told, offered(asked.tools), order)
+        if spoken is not None:
+            return events(head, spoken) if asked.stream else web.json_response(completion(head, spoken))
         if asked.stream:
             return openai_events(head, speech)
         return web.json_response(openai_completion(head, speech))

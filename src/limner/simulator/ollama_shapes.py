@@ -65,6 +65,7 @@ class Chat(Asked):
     """`/api/chat`."""
 
     messages: list[Message] = []
+    tools: list[dict[str, Any]] = []
 
 
 class OpenAIFormat(BaseModel):
@@ -89,6 +90,7 @@ class OpenAIChat(BaseModel):
     model: str = ""
     messages: list[Message] = []
     response_format: OpenAIFormat | None = None
+    tools: list[dict[str, Any]] = []
     max_tokens: int | None = None
     stream: bool = False
 

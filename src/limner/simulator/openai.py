@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from limner.simulator import openai_moderation as moderation
 from limner.simulator import openai_orders as orders
+from limner.simulator.openai_chat import chat
 from limner.simulator.openai_orders import ENGINES, Fault, Usage, Wish
 from limner.simulator.openai_words import Problem, event, moderated, problem, told, undrawn
 from limner.simulator.vendor import ErrorWord, Order, Route, Unreadable, Vendor, route
@@ -79,10 +80,15 @@ class OpenAI(Vendor):
             route("POST", "/v1/images/generations", self.generate, order=True),
             route("POST", "/v1/images/edits", self.edit, order=True),
             route("POST", "/v1/images/variations", self.vary, order=True),
+            route("POST", "/v1/chat/completions", self.chat, order=True),
             route("POST", "/v1/moderations", self.moderate),
             route("GET", "/v1/models", self.models),
             route("GET", "/v1/models/{id}", self.model),
         ]
+
+    async def chat(self, request: web.Request, order: Order) -> web.StreamResponse:
+        """Words."""
+        return chat(order)
 
     # -- orders ------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 from pydantic import JsonValue
 
+from limner.simulator.openai_chat import chat
 from limner.simulator.vendor import ErrorWord, Order, Route, Vendor, route
 
 _MODELS = ("sd-turbo", "flux-1-schnell", "qwen-image")
@@ -28,6 +29,7 @@ class OpenAICompatible(Vendor):
         return [
             route("POST", "/v1/images/generations", self.generate, order=True),
             route("POST", "/v1/images/edits", self.edit, order=True),
+            route("POST", "/v1/chat/completions", self.chat, order=True),
             route("GET", "/v1/models", self.models),
         ]
 
@@ -44,6 +46,10 @@ class OpenAICompatible(Vendor):
         if not inputs:
             return self._said(400, "image is required")
         return await self._drawn(request, order, texts, inputs[0])
+
+    async def chat(self, request: web.Request, order: Order) -> web.StreamResponse:
+        """Words."""
+        return chat(order)
 
     async def models(self, request: web.Request) -> web.Response:
         """What is installed."""
