@@ -13,7 +13,7 @@ export PROMPT OUT
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help picture install serve test check lint sdks try-sdks format docs bench clean dev
+.PHONY: help picture install serve test check lint sdks try-sdks clients format docs bench clean dev
 
 help: ## List the goals
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || \
@@ -44,9 +44,19 @@ lint: dev ## All but the tests
 sdks: dev ## Install the vendors' own clients, which prove the simulator, each by itself below build/sdks
 	@$(BIN)/python tools/sdks.py
 
+clients: sdks ## Other people's programs draw through Limner, unmodified: also LiteLLM's and LangChain's
+	@$(BIN)/python -m tools.clients --more
+	@$(BIN)/python -m pytest -q tests/clients
+	@$(BIN)/python -m pytest -q tests/clients/heavy.py
+
+mcpsdk: ## Install the Model Context Protocol's TypeScript SDK below build, whose test is then run, too
+	@mkdir -p build/mcp-typescript && cp tests/mcp/typescript/package.json build/mcp-typescript/
+	@npm install --prefix build/mcp-typescript --silent --no-audit --no-fund --ignore-scripts
+
 # Tests whose client could not be installed are skipped and say so; where CI is set, that fails the run.
 try-sdks: dev
 	-@$(BIN)/python tools/sdks.py
+	-@$(BIN)/python -m tools.clients
 
 format: dev ## Put the code into its format
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .

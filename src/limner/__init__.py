@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from limner.core.job import Artifact, Job, Receipt
     from limner.core.quote import Note, Quote
     from limner.core.request import GenerateRequest, Policy
+    from limner.manager import AIModelManager
     from limner.sync import SyncLimner
 
 __version__ = "0.1.0"
 __all__ = [
+    "AIModelManager",
     "Artifact",
     "GenerateRequest",
     "Job",
@@ -40,6 +42,7 @@ __all__ = [
 logging.getLogger("limner").addHandler(logging.NullHandler())
 
 _HOMES = {
+    "AIModelManager": "limner.manager",
     "Artifact": "limner.core.job",
     "GenerateRequest": "limner.core.request",
     "Job": "limner.core.job",

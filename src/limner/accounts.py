@@ -65,7 +65,13 @@ class _Heard:
 class Accounts:
     """Read by the planner, and by whoever places an order. Raises `SetupError` for two of one name."""
 
-    def __init__(self, opened: Iterator[Opened], pulse: Pulse, caps: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        opened: Iterator[Opened],
+        pulse: Pulse,
+        caps: Mapping[str, int] | None = None,
+        off: Callable[[str], bool] = lambda _provider: False,
+    ) -> None:
         self._opened: dict[str, Opened] = {}
         for one in opened:
             twin = self._opened.setdefault(one.name, one)
@@ -76,6 +82,7 @@ class Accounts:
                 )
         self._pulse = pulse
         self._caps = caps or {}
+        self._off = off
         self._heard: dict[str, _Heard] = {}
 
     def __iter__(self) -> Iterator[Opened]:
@@ -88,7 +95,10 @@ class Accounts:
 
     def shown(self, one: Opened, now: float) -> Account:
         """One account as it stands."""
-        if one.watched is not None:
+        off = one.unset is None and self._off(one.provider.name)
+        if off:
+            obstacle: str | None = f"Image generation disabled for {one.provider.name}"
+        elif one.watched is not None:
             obstacle = one.watched()
         else:
             obstacle = one.unset or self._pulse.obstacle(one.name, now)
@@ -96,7 +106,7 @@ class Accounts:
             provider=one.provider.name,
             name=one.name,
             obstacle=obstacle,
-            passing=one.watched is None and one.unset is None,
+            passing=one.watched is None and one.unset is None and not off,
             local=one.local,
             configured=one.unset is None,
             model=one.model,
@@ -104,6 +114,10 @@ class Accounts:
             load=self._pulse.load(one.name),
             latency_s=self._pulse.latency_s(one.name),
         )
+
+    def obstacle(self, one: Opened) -> str | None:
+        """Why the account cannot be asked now, None when it can."""
+        return self.shown(one, time.monotonic()).obstacle
 
     def circuit(self, one: Opened) -> Circuit:
         """The account's breaker as it is shown."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import date
 from types import TracebackType
 from typing import Self, Unpack
@@ -18,14 +19,15 @@ from limner.building import Running, build, catalog_of
 from limner.catalog.load import Catalog, Listing
 from limner.catalog.model import Model
 from limner.config import Settings, load
-from limner.core.errors import LimnerError, SetupError
+from limner.core.errors import Conflict, InvalidRequest, LimnerError, NotFound, ProviderError, SetupError
 from limner.core.events import Ended, JobEvent, Message
 from limner.core.ids import uuid7
-from limner.core.job import Artifact, Decision, Job, JobState
+from limner.core.job import Artifact, Decision, Job, JobState, provider_of
 from limner.core.lost import LostOrder, Reconciled
 from limner.core.quote import Quote
 from limner.core.reading import as_request
 from limner.core.request import GenerateRequest, RequestFields
+from limner.core.shelf import Preferences, RewriteCount, Verdict
 from limner.core.usage import LOCAL_USER, Audit, Standings, UsageBy, UsageReport
 from limner.guard.keys import Keys
 from limner.imaging.thumbnail import thumbnail
@@ -34,9 +36,15 @@ from limner.jobs import inquiry
 from limner.jobs.decide import decide
 from limner.jobs.hearing import heard, look_up
 from limner.jobs.position import placed
+from limner.moderating import Judged, Moderation, moderate
+from limner.prompts.analyse import Analysis, analyse
+from limner.prompts.check import PromptCheck
+from limner.prompts.language import Language
 from limner.providers.base import Provider
 from limner.providers.find import installed
 from limner.router.breaker import Circuit
+from limner.shelf import Shelf
+from limner.store.projects import Projects
 
 
 class ProviderStatus(BaseModel):
@@ -53,8 +61,20 @@ class ProviderStatus(BaseModel):
     """One of perhaps several at this provider."""
     title: str = ""
     description: str = ""
+    enabled: bool = True
+    """False where somebody switched the provider off."""
     circuit: Circuit | None = None
     """The account's breaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What may keep a provider from being asked, as it stands now."""
+
+    has_key: bool
+    enabled: bool
+    circuit: Circuit | None
+    """Of the account that can be asked, where there are several; None where there is none."""
 
 
 class Limner:
@@ -78,6 +98,7 @@ class Limner:
         self.settings = load().settings if settings is None else settings
         self.version = __version__
         kinds = installed() if providers is None else dict(providers)
+        self._installed = kinds
         self._kinds = {
             name: kind for name, kind in kinds.items() if name not in self.settings.disabled_providers
         }
@@ -106,6 +127,38 @@ class Limner:
         `NoEntry`."""
         return self._keys.who(key)
 
+    @property
+    def language(self) -> Language:
+        """The language model that rewrites prompts and chats, whether or not its server is there."""
+        return self._now.language
+
+    @property
+    def projects(self) -> Projects:
+        """Projects, and what was ordered and drawn in them."""
+        return self._now.projects
+
+    async def check_prompt(self, text: str, force: bool = False) -> PromptCheck:
+        """Is the prompt short enough, and if not, or with `force`, what does the language model make of it?
+        Orders nothing. That the model is away is in the answer, not raised. Raises `StorageError`."""
+        return await self._now.rewriter.check(text, force=force)
+
+    def prompt_stats(self, text: str) -> Analysis:
+        """What a prompt says about itself; needs no running Limner."""
+        return analyse(text)
+
+    @property
+    def shelf(self) -> Shelf:
+        """Templates, tests of them, and what each user keeps."""
+        return self._now.shelf
+
+    async def judge(self, image_id: str, verdict: Verdict, *, by: str = LOCAL_USER) -> Preferences:
+        """Note that a user keeps or deletes a picture; the file stays. Raises `NotFound`."""
+        return await self._now.shelf.judge(await self._now.store.image(image_id), verdict, by)
+
+    async def prompt_metrics(self) -> list[RewriteCount]:
+        """How rewriting went so far, by step, model and outcome."""
+        return await self._now.store.prompts.counts()
+
     # -- the verbs ---------------------------------------------------------------------------------------
 
     async def estimate(self, request: GenerateRequest) -> Quote:
@@ -113,9 +166,9 @@ class Limner:
 
         The quote's `token` is the `quote` of a request that accepts it; one in `request` is not looked at.
         """
-        wanted = await self._now.inputs.settle(request.model_copy(update={"quote": None}))
-        route = self._now.planner.plan(wanted)
-        return self._now.quoting.quote(wanted, route, self._now.planner.entry(route.targets[0]), time.time())
+        asked = await self._now.inputs.settle(request.model_copy(update={"quote": None}))
+        route = self._now.planner.plan(await self._now.settling.expect(asked))
+        return self._now.quoting.quote(asked, route, self._now.planner.entry(route.targets[0]), time.time())
 
     async def generate(
         self,
@@ -131,8 +184,7 @@ class Limner:
         A job that its quote or its policy does not allow to buy yet is in `needs_confirmation`. Raises
         `InvalidRequest`, `NoRoute`, `OverBudget`, `Conflict` or `StorageError`: nothing was bought.
         """
-        wanted = await self._now.inputs.settle(as_request(request, fields))
-        return await self._now.desk.accept(wanted, key, by, uuid7())
+        return await self._accept(as_request(request, fields), key, by, uuid7())
 
     async def draw(
         self,
@@ -147,9 +199,8 @@ class Limner:
         Cancelling the wait cancels nothing else: the job goes on and can be read by its id.
         """
         identity = uuid7()
-        wanted = await self._now.inputs.settle(as_request(request, fields))
         with self._now.hub.subscribe(identity) as messages:
-            job = await self._now.desk.accept(wanted, key, by, identity)
+            job = await self._accept(as_request(request, fields), key, by, identity)
             if job.id == identity:
                 while not isinstance(message := await messages.next(), Ended):
                     pass
@@ -263,13 +314,22 @@ class Limner:
 
     async def image_at(self, project: str, provider: str, file: str) -> Artifact:
         """A picture's record by its place in storage. Raises `NotFound`."""
-        return await self._now.store.image_at(project, provider, file)
+        return await self._now.store.image_at(project, provider_of(provider), file)
 
     async def keep(self, data: bytes) -> Input:
         """Store a picture for requests to work on; name it by its digest in their `inputs` or `mask`.
 
         Raises `InvalidRequest` for what is no picture and for very large ones, and `StorageError`.
         """
+        return await self._now.inputs.keep(data)
+
+    async def keep_from(self, url: str) -> Input:
+        """Like `keep`, for the picture at a public http(s) address or in a `data:` one. Raises
+        `InvalidRequest` for what cannot be fetched, too; hosts of private networks are not asked."""
+        try:
+            data = await self._now.means.fetch(url, None)
+        except ProviderError as error:
+            raise InvalidRequest(str(error), "inputs") from error
         return await self._now.inputs.keep(data)
 
     async def kept(self, digest: str) -> bytes:
@@ -280,6 +340,10 @@ class Limner:
         """The file's bytes. Raises `NotFound` when the file is gone from storage."""
         return await self._now.blobs.get(artifact.digest)
 
+    async def part(self, artifact: Artifact, start: int, size: int) -> bytes:
+        """`size` bytes of the file from `start` on, fewer at its end. Raises `NotFound`."""
+        return await self._now.blobs.part(artifact.digest, start, size)
+
     async def thumbnail(self, artifact: Artifact, side: int = 256) -> bytes:
         """A small WebP whose longer side is at most `side` pixels."""
         data = await self.open(artifact)
@@ -288,6 +352,18 @@ class Limner:
     def models(self) -> tuple[Model, ...]:
         """Every model of every provider that is switched on."""
         return tuple(model for model in self._catalog.models() if model.provider in self._kinds)
+
+    def meant(self, request: GenerateRequest) -> tuple[Model, ...]:
+        """The models that the request's names may mean, whether or not they can do it, or are free now.
+
+        Raises `InvalidRequest` for names nobody knows, and `NoRoute`.
+        """
+        return self._now.planner.meant(request)
+
+    async def moderate(self, what: Judged) -> Moderation:
+        """What OpenAI's moderation says, through an account there. Costs nothing. Raises `NoRoute` when there
+        is none: nothing else here judges; and `ProviderError`."""
+        return await moderate(self._now.accounts, what)
 
     def set_up(self) -> frozenset[str]:
         """Providers that can be asked as far as the settings tell; needs no running Limner."""
@@ -303,6 +379,27 @@ class Limner:
         async with asyncio.TaskGroup() as asking:
             asked = [asking.create_task(self._status(one)) for one in self._now.accounts]
         return [one.result() for one in asked]
+
+    async def switch(self, provider: str, *, enabled: bool) -> list[ProviderStatus]:
+        """Switch a provider on or off, here and in every process on the journal: its accounts. Raises
+        `NotFound`, and `Conflict` for one that the settings disable."""
+        if provider in self.settings.disabled_providers:
+            raise Conflict(f"{provider} is disabled in the settings (disabled_providers), and stays so")
+        if provider not in self._kinds:
+            raise NotFound(f"no provider is called {provider[:60]!r}")
+        entry = self._catalog.entry(provider)
+        await self._now.switches.turn(provider, entry.title if entry else provider, enabled=enabled)
+        return [one for one in await self.providers() if one.name == provider]
+
+    def layers(self, provider: str) -> Layers:
+        """A provider's key, switch and circuit. Asks nobody."""
+        here = [one for one in self._now.accounts if one.provider.name == provider]
+        circuits = [self._now.accounts.circuit(one) for one in here]
+        return Layers(
+            has_key=provider in set_up(self._installed, self.settings),
+            enabled=provider in self._kinds and not self._now.switches.off(provider),
+            circuit=max(circuits, key=lambda one: one.available, default=None),
+        )
 
     async def usage(self, first_day: date, last_day: date, by: UsageBy = "day") -> UsageReport:
         """What was ordered on these days, both included, in UTC: pictures, estimates, costs."""
@@ -336,6 +433,23 @@ class Limner:
 
     # -- inside ------------------------------------------------------------------------------------------
 
+    async def _accept(self, request: GenerateRequest, key: str | None, by: str, identity: str) -> Job:
+        """The job, its prompt rewritten where that is asked for: but first of all the job that has the key,
+        so that a repeated order asks no language model again."""
+        now = self._now
+        asked = await now.inputs.settle(request)
+        if asked.prompting is None:
+            return await now.desk.accept(asked, key, by, identity)
+        async with now.settling.alone(by, key):
+            earlier = None if key is None else await now.store.earlier(by, key, asked.fingerprint())
+            if earlier is not None:
+                return earlier
+            wanted = await now.settling.settle(asked, identity)
+            job = await now.desk.accept(wanted, key, by, identity, asked)
+        if job.id == identity:
+            await now.shelf.tried(job)
+        return job
+
     @property
     def _now(self) -> Running:
         if self._running is None:
@@ -355,5 +469,6 @@ class Limner:
             account=one.name,
             title=entry.title if entry else provider.name,
             description=entry.description if entry else "",
+            enabled=not self._now.switches.off(provider.name),
             circuit=self._now.accounts.circuit(one),
         )

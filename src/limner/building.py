@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import aiohttp
+
 from limner import __version__, quoting
 from limner.accounts import Accounts, Engine, caps, open_accounts
 from limner.allowance import rules
 from limner.blobs.fetch import Fetcher
 from limner.blobs.store import Blobs
 from limner.catalog.load import Catalog, beside, shipped_tables
-from limner.config import Settings
+from limner.config import Settings, accounts_of
 from limner.core.ids import uuid7
 from limner.inputs import Inputs
 from limner.jobs.desk import Desk
@@ -25,13 +27,19 @@ from limner.jobs.position import Pace
 from limner.jobs.slots import Slots
 from limner.jobs.worker import Worker
 from limner.planning import Planner
+from limner.prompts.language import Language, address_of
+from limner.prompts.rewriter import Rewriter
+from limner.prompts.settle import Settling
 from limner.providers.base import Provider
 from limner.router.pulse import Pulse
+from limner.shelf import Shelf
 from limner.store.database import Database
 from limner.store.lock import HomeLock, make_home
 from limner.store.migrate import migrate
 from limner.store.postgres import Postgres
+from limner.store.projects import Projects
 from limner.store.store import Store
+from limner.store.switches import Switches
 from limner.supervisor import Supervisor
 from limner.wire import session
 
@@ -42,6 +50,8 @@ class Running:
 
     lock: HomeLock | None
     store: Store
+    projects: Projects
+    switches: Switches
     blobs: Blobs
     hub: Hub
     means: Means
@@ -53,6 +63,10 @@ class Running:
     desk: Desk
     pace: Pace
     quoting: quoting.Quoting
+    language: Language
+    rewriter: Rewriter
+    settling: Settling
+    shelf: Shelf
     child: Supervisor | None
     """The engine's process, where it is ours."""
 
@@ -78,7 +92,12 @@ async def build(
     pulse = Pulse(settings.breaker_failures, settings.breaker_window_s)
     child = _child(settings, stack) if "local" in kinds and not settings.engine_url else None
     engine = _engine(settings, child)
-    accounts = Accounts(open_accounts(kinds, settings, catalog, http, engine), pulse, limits)
+    switches = Switches(store.connections)
+    await switches.look()
+    opened = open_accounts(kinds, settings, catalog, http, engine)
+    accounts = Accounts(opened, pulse, limits, switches.off)
+    language = _language(settings, http)
+    rewriter = Rewriter(language, store.prompts.count, on=settings.prompt_rewriting == "on")
     quotes = quoting.open_quoting(settings.home, settings.quote_secret, settings.quote_valid_s)
     planner = Planner(catalog, accounts.now)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -110,10 +129,14 @@ async def build(
     if settings.shared:
         looking = tasks.create_task(Others(store, worker, hub).work(), name="others")
         stack.callback(looking.cancel)
+    switching = tasks.create_task(switches.work(), name="switches")
+    stack.callback(switching.cancel)
     desk = Desk(means, worker, pace, tasks, deadline_s=settings.deadline_s, lease_s=settings.lease_s)
     return Running(
         lock=lock,
         store=store,
+        projects=Projects(store.connections),
+        switches=switches,
         blobs=blobs,
         hub=hub,
         means=means,
@@ -125,6 +148,10 @@ async def build(
         desk=desk,
         pace=pace,
         quoting=quotes,
+        language=language,
+        rewriter=rewriter,
+        settling=Settling(rewriter, store.prompts),
+        shelf=Shelf(store.prompts),
         child=child,
     )
 
@@ -138,6 +165,25 @@ def catalog_of(kinds: Mapping[str, type[Provider]], settings: Settings) -> Catal
         if table is not None:
             tables[name] = table
     return Catalog(tables, settings.catalog)
+
+
+def _language(settings: Settings, http: aiohttp.ClientSession) -> Language:
+    """The model that rewrites and chats; where no address is set, at the server Ollama's variables name."""
+    ollama = accounts_of(
+        "ollama",
+        settings,
+        key_env=("OLLAMA_API_KEY",),
+        url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+        usual="http://127.0.0.1:11434",
+    )[0]
+    own = settings.language_key.get_secret_value() if settings.language_key else ""
+    return Language(
+        http,
+        address=address_of(settings.language_api, settings.language_url, ollama.url),
+        model=settings.language_model,
+        api=settings.language_api,
+        key=own or (ollama.key if settings.language_api == "ollama" and not settings.language_url else ""),
+    )
 
 
 def _child(settings: Settings, stack: AsyncExitStack) -> Supervisor:

@@ -8,10 +8,11 @@ from limner import quoting
 from limner.catalog.load import Catalog, words
 from limner.catalog.model import Model
 from limner.catalog.price import settled_usd
-from limner.core.quote import Route, Target
+from limner.core.quote import Note, Route, Target, rewritten
 from limner.core.request import GenerateRequest
 from limner.providers.base import Usage
 from limner.router.account import Account
+from limner.router.candidates import candidates
 from limner.router.plan import plan
 
 
@@ -37,7 +38,16 @@ class Planner:
             agreed=promised,
             ceiling_usd=ceiling_usd,
         )
-        return route if promised is None else quoting.told(route, promised)
+        return _telling(route if promised is None else quoting.told(route, promised), request)
+
+    def meant(self, request: GenerateRequest) -> tuple[Model, ...]:
+        """The models that the request's model and provider may mean, able or not, busy or not. Raises
+        `InvalidRequest` for names nobody knows, and `NoRoute`."""
+        accounts: dict[str, list[Account]] = {}
+        for account in self._accounts():
+            accounts.setdefault(account.provider, []).append(account)
+        found = candidates(request, self._catalog.models(), accounts, datetime.now(UTC).date())
+        return tuple(one.model for one in found)
 
     def entry(self, target: Target) -> Model | None:
         """The catalog's entry of a target; of one that takes any name, the entry for all of them."""
@@ -50,6 +60,23 @@ class Planner:
         models = self._catalog.models()
         found = [one for one in models if (one.provider, one.id) == (target.provider, target.model)]
         return settled_usd(target.request, found[0], usage.tokens, usage.seconds) if found else None
+
+
+def _telling(route: Route, request: GenerateRequest) -> Route:
+    """The route, each target with what was done to the prompt."""
+    notes = rewritten(request)
+    if not notes:
+        return route
+    return route.model_copy(
+        update={
+            "targets": tuple(_noted(one, notes) for one in route.targets),
+            "alternatives": tuple(_noted(one, notes) for one in route.alternatives),
+        }
+    )
+
+
+def _noted(target: Target, notes: tuple[Note, ...]) -> Target:
+    return target.model_copy(update={"notes": (*notes, *target.notes)})
 
 
 def _vocabulary(model: Model) -> frozenset[str] | None:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from limner.catalog.model import Model
 from limner.core.errors import InvalidRequest, SetupError
 from limner.core.money import from_micros, to_micros
-from limner.core.quote import Agreed, Constraints, Note, Offer, Quote, Route, Target
+from limner.core.quote import Agreed, Constraints, Note, Offer, Quote, Route, Target, rewritten
 from limner.core.request import GenerateRequest, Policy
 
 SKEW_S = 30.0
@@ -25,11 +25,13 @@ MIN_SECRET = 16
 _KEY_BYTES = 32
 _MAC_BYTES = 16
 _VERSION = "q1"
+_PROMPTS = ("prompt", "negative_prompt")
 _FREE_TO_DIFFER = {
     "quote": None,
     "policy": Policy(),
     "user": None,
     "project": "default",
+    "scene": None,
     "priority": 0,
     "format": "png",
     "compression": None,
@@ -173,7 +175,7 @@ def _terms(request: GenerateRequest, target: Target, until: int) -> _Terms:
         model=target.model,
         ref=target.ref,
         micros=None if price is None else to_micros(price),
-        notes=_digest(target.notes),
+        notes=_digest(target),
         until=until,
     )
 
@@ -209,7 +211,7 @@ def _refused(why: str) -> InvalidRequest:
 def _with_note(target: Target, promised: Agreed) -> Target:
     if (target.provider, target.model) != (promised.provider, promised.model):
         said = f"{promised.name} was quoted; {target.name} draws instead"
-    elif _digest(target.notes) != promised.notes:
+    elif _digest(target) != promised.notes:
         said = "the catalog changed since the quote: what is bent differs"
     else:
         return target
@@ -248,8 +250,10 @@ def _constraints(model: Model) -> Constraints:
     )
 
 
-def _digest(notes: tuple[Note, ...]) -> str:
-    text = json.dumps([[note.field, note.message] for note in notes])
+def _digest(target: Target) -> str:
+    """Of what the catalog bends. How a prompt is rewritten, and what that bends, is known only afterwards."""
+    open_ = _PROMPTS if rewritten(target.request) else ()
+    text = json.dumps([[note.field, note.message] for note in target.notes if note.field not in open_])
     return _base64(hashlib.sha256(text.encode()).digest()[:6])
 
 

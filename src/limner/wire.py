@@ -21,6 +21,7 @@ from limner.core.errors import (
     Unauthorized,
     Unavailable,
 )
+from limner.core.room import GUESS, LARGE, make_room
 
 M = TypeVar("M", bound=BaseModel)
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -321,10 +322,14 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """The whole body, if it is not larger than any picture. Raises `Malformed`."""
     if (answer.content_length or 0) > _LONGEST_ANSWER:
         raise Malformed(f"the answer is {answer.content_length:,} bytes long")
+    if answer.content_length:
+        await make_room(answer.content_length)
     parts, size = [], 0
     async for chunk in answer.content.iter_any():
         parts.append(chunk)
         size += len(chunk)
+        if answer.content_length is None and size > LARGE:
+            await make_room(GUESS)  # at once from the second time on
         if size > _LONGEST_ANSWER:
             raise Malformed(f"the answer is longer than {_LONGEST_ANSWER:,} bytes")
     return b"".join(parts)

@@ -1,5 +1,6 @@
 """A Limner that draws in memory: the doors are tested without jobs, store or engine."""
 
+import base64
 import hashlib
 import struct
 import zlib
@@ -7,15 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Self
+from uuid import UUID
 
 import anyio
+from pydantic import JsonValue
 
 from limner.catalog.model import Model, Price, Sizes
 from limner.core.errors import Conflict, InvalidRequest, LimnerError, NotFound
 from limner.core.events import Ended, JobEvent, Message, Progress
 from limner.core.job import Artifact, Attempt, Confirmation, Failure, Job, JobState, Receipt, Recipe
 from limner.core.quote import Note, Quote
-from limner.core.request import EXTENSION, GenerateRequest
+from limner.core.request import EXTENSION, GenerateRequest, Operation
+from limner.imaging.sniff import InvalidImage, sniff
+from limner.inputs import Input
+from limner.moderating import Judged, Judgement, Moderation
 
 NOW = 1_795_132_800.0
 OWN = Model(
@@ -33,6 +39,18 @@ OWN = Model(
     price=Price(usd=Decimal(0), unit="image", source="free", read_on="2026-11-20"),
 )
 THEIRS = OWN.model_copy(update={"provider": "easel", "price": None, "styles": ()})
+JUDGEMENT = Moderation(
+    id="modr-1",
+    model="omni-moderation-2024-09-26",
+    results=[
+        Judgement(
+            flagged=True,
+            categories={"sexual": False, "violence": True},
+            category_scores={"sexual": 0.01, "violence": 0.9},
+            category_applied_input_types={"sexual": ["text"], "violence": ["text"]},
+        )
+    ],
+)
 PREVIEWS = (b"\x89PNG preview 1", b"\x89PNG preview 2", b"\x89PNG preview 3", b"\x89PNG preview 4")
 
 
@@ -47,10 +65,18 @@ def png(width: int, height: int, shade: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+class FakeProjects:
+    """Every project is called by its id."""
+
+    async def slug(self, identity: UUID, by: str) -> str:
+        return str(identity)
+
+
 class FakeLimner:
     """Every order succeeds at once, unless `refuse` (at acceptance) or `fail` (the job's end) is set."""
 
     def __init__(self) -> None:
+        self.projects = FakeProjects()
         self.reset()
 
     def reset(self) -> None:
@@ -67,6 +93,10 @@ class FakeLimner:
         self.breaks: LimnerError | None = None
         self.hangs = False
         self.left = anyio.Event()
+        self.operations: frozenset[Operation] = frozenset({"generate", "edit", "inpaint", "variation"})
+        self.options: dict[str, dict[str, JsonValue]] = {}
+        self.kept: list[bytes] = []
+        self.judged: list[Judged] = []
         self._jobs: dict[str, Job] = {}
         self._blobs: dict[str, bytes] = {}
         self._keys: dict[str, tuple[str, str]] = {}
@@ -83,6 +113,12 @@ class FakeLimner:
 
     def models(self) -> tuple[Model, ...]:
         return (OWN, THEIRS)
+
+    def listings(self) -> tuple[()]:
+        return ()
+
+    def set_up(self) -> frozenset[str]:
+        return frozenset({"local"})
 
     async def ready(self) -> list[str]:
         return self.reasons
@@ -184,8 +220,38 @@ class FakeLimner:
         self.opened += 1
         return self._blobs[artifact.digest]
 
+    async def part(self, artifact: Artifact, start: int, size: int) -> bytes:
+        self.opened += start == 0
+        return self._blobs[artifact.digest][start : start + size]
+
     async def thumbnail(self, artifact: Artifact, side: int = 256) -> bytes:
         return b"RIFF%d WEBP of %s" % (side, artifact.digest[:8].encode())
+
+    def meant(self, request: GenerateRequest) -> tuple[Model, ...]:
+        self._check(request)
+        return (OWN.model_copy(update={"operations": self.operations, "options": self.options}),)
+
+    async def keep(self, data: bytes) -> Input:
+        self.kept.append(data)
+        try:
+            kind = sniff(data)
+        except InvalidImage as error:
+            raise InvalidRequest(f"the picture cannot be read: {error}", "inputs") from error
+        digest = hashlib.sha256(data).hexdigest()
+        return Input(
+            digest=digest, size_bytes=len(data), width=kind.width, height=kind.height, format=kind.format
+        )
+
+    async def keep_from(self, url: str) -> Input:
+        if not url.startswith("data:image/png;base64,"):
+            raise InvalidRequest(f"the picture's address {url[:80]!r} is private; not asked", "inputs")
+        return await self.keep(base64.b64decode(url.partition(",")[2]))
+
+    async def moderate(self, what: Judged) -> Moderation:
+        if self.refuse is not None:
+            raise self.refuse
+        self.judged.append(what)
+        return JUDGEMENT
 
     def _find(self, suits) -> Artifact:
         for job in self._jobs.values():

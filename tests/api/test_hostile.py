@@ -111,7 +111,7 @@ LIMNER = [
     ({"width": 100, "height": 100}, "width"),
     ({"width": 64}, None),
     ({"count": 0}, "count"),
-    ({"count": 11}, "count"),
+    ({"count": 21}, "count"),
     ({"count": "two"}, "count"),
     ({"count": True}, "count"),
     ({"seed": -1}, "seed"),

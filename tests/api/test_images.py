@@ -382,3 +382,33 @@ async def test_a_watch_that_breaks_ends_the_stream_with_an_error_event(http, lim
 async def test_the_picture_is_spliced_in_whole(http):
     answer = await http.post(URL, json={"prompt": "a red fox", "size": "512x512"})
     assert base64.b64decode(orjson.loads(answer.content)["data"][0]["b64_json"]) == png(512, 512, 0)
+
+
+async def test_transparency_is_ordered_where_all_who_may_draw_can(http, limner):
+    limner.options = {"background": {"type": "string", "enum": ["opaque", "transparent"]}}
+    wish = {"prompt": "a red fox", "background": "transparent"}
+    answer = await http.post(URL, json=wish)
+    assert limner.orders == [GenerateRequest(prompt="a red fox", options={"background": "transparent"})]
+    assert answer.json()["background"] == "transparent"
+    stream = await http.post(URL, json=wish | {"stream": True})
+    assert [body["background"] for _, body in events(stream.text)] == ["transparent"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "said"),
+    [
+        ({}, {}, "local/house draws no transparency"),
+        ({"background": {"type": "string"}}, {}, "local/house draws no transparency"),
+        (
+            {"background": {"enum": ["transparent"]}},
+            {"output_format": "jpeg"},
+            "a JPEG cannot be transparent",
+        ),
+    ],
+)
+async def test_transparency_that_would_not_come_is_refused(http, limner, options, fields, said):
+    limner.options = options
+    answer = await http.post(URL, json={"prompt": "a fox", "background": "transparent"} | fields)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], said in error["message"]) == (400, "background", True)
+    assert limner.orders == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from limner.core.errors import OverLimit, StorageError
+from limner.core.errors import NoRoute, OverLimit, StorageError
 from limner.core.job import Failure
 from tests.api.fakes import PREVIEWS, png
 
@@ -130,3 +130,31 @@ def test_limits_and_a_full_disk_raise_the_sdks_own_errors(server, limner):
         limner.refuse = StorageError("the disk is full")
         with pytest.raises(openai.InternalServerError, match="the disk is full"):
             client.images.generate(prompt="a red fox")
+
+
+FOX = ("fox.png", png(64, 64, 10), "image/png")
+
+
+def test_a_picture_is_edited_and_varied(client, limner):
+    edited = client.images.edit(image=[FOX, FOX], mask=FOX, prompt="a hat", model="gpt-image-1")
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        varied = client.images.create_variation(image=FOX, response_format="b64_json")
+    answers = [edited, varied]
+    assert [base64.b64decode(one.data[0].b64_json) for one in answers] == [png(256, 256, 0)] * 2
+    assert [(one.operation, len(one.inputs)) for one in limner.orders] == [("inpaint", 2), ("variation", 1)]
+
+
+def test_a_stream_of_an_edit_ends_with_the_picture(client):
+    told = list(client.images.edit(image=FOX, prompt="a hat", stream=True, partial_images=1))
+    assert [one.type for one in told] == ["image_edit.partial_image", "image_edit.completed"]
+
+
+def test_a_judgement_is_read(client):
+    judged = client.moderations.create(input="a fox")
+    assert (judged.model, judged.results[0].categories.violence) == ("omni-moderation-2024-09-26", True)
+
+
+def test_where_nobody_judges_the_sdk_raises_and_does_not_ask_again(client, limner):
+    limner.refuse = NoRoute("nothing here judges")
+    with pytest.raises(openai.InternalServerError, match="nothing here judges"):
+        client.moderations.create(input="a fox")

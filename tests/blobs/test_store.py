@@ -470,3 +470,15 @@ async def test_a_bucket_secures_what_is_whole():
     assert await blobs.secure(digest, len(DATA)) is True
     assert await blobs.secure(digest, 1) is False
     assert await blobs.secure("0" * 64, 1) is False
+
+
+@pytest.mark.parametrize(("start", "size"), [(0, 4), (3, 7), (9, 100), (10, 5), (0, 0)])
+async def test_a_part_of_a_picture_is_what_stands_there(blobs, start, size):
+    data = b"0123456789"
+    digest = await blobs.put(data)
+    assert await blobs.part(digest, start, size) == data[start : start + size]
+
+
+async def test_a_part_of_a_picture_that_is_not_there_is_not_found(blobs):
+    with pytest.raises(NotFound, match="no picture"):
+        await blobs.part("0" * 64, 0, 4)

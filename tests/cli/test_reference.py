@@ -27,7 +27,7 @@ def test_every_setting_and_command_has_its_place():
     assert commands == [
         f"## limner {name}"
         for name in (
-            "generate", "serve", "simulate", "lab", "worker", "engine", "models", "providers",
-            "jobs", "usage", "audit", "reconcile", "inspect", "replay", "config", "version",
+            "generate", "serve", "grpc", "simulate", "lab", "worker", "engine", "models", "providers",
+            "jobs", "usage", "prompt", "styles", "audit", "reconcile", "inspect", "replay", "config", "version",
         )
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -14,43 +14,75 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner import __version__
-from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of
+from limner.api.chat import Chat
+from limner.api.chat_shapes import ChatBody
+from limner.api.errors import MAX_MESSAGE, Fault, cut, fault_of, findings
 from limner.api.facts import FACTS
 from limner.api.gallery import Gallery
 from limner.api.health import HealthChecks
 from limner.api.hooks import Calls
+from limner.api.huggingface import HuggingFace, HuggingFaceBody
+from limner.api.image_edits import EditsBody, EditWords, ImageEdits
+from limner.api.image_health import ImageHealth
+from limner.api.image_variations import ImageVariations, VariationWords
 from limner.api.images import Images, ImagesBody
 from limner.api.inputs import InputPictures
 from limner.api.jobs import Jobs
 from limner.api.middleware import Edge
 from limner.api.models import Models
+from limner.api.moderations import Moderations
 from limner.api.pages import Pages
-from limner.api.providers import Providers
+from limner.api.projects import ProjectBody, ProjectDoor
+from limner.api.prompts import Prompts, PromptToShorten, PromptWords
+from limner.api.providers import Providers, SwitchBody
 from limner.api.reconcile import Reconciliation
 from limner.api.reference import describe
-from limner.api.shapes import respond
+from limner.api.shapes import lists_findings, respond
+from limner.api.two_phase import TwoPhase
+from limner.api.two_phase_shapes import PressBody
+from limner.api.unified import Unified
+from limner.api.unified_info import UnifiedInfo
+from limner.api.unified_prompts import UnifiedPrompts
+from limner.api.unified_words import BatchOrder, PromptBody, QuickOrder, UnifiedOrder
 from limner.api.usage import Usage
+from limner.api.webui import Webui
+from limner.api.webui_bodies import WEBUI_BODIES
+from limner.api.webui_lists import WebuiLists
+from limner.api.webui_places import Places
 from limner.app import Limner
 from limner.core.errors import LimnerError
 from limner.core.lost import DecisionBody
 from limner.core.request import GenerateRequest
+from limner.core.shelf import NewExperiment, NewTemplate, PictureVerdict
+from limner.moderating import Judged
 
 _ABOUT = (
     "Draws pictures from text: OpenAI's images API for existing programs, and Limner's own quotes and jobs."
 )
 
 
+class Door(Protocol):
+    """What answers at paths of its own."""
+
+    def mount(self, app: FastAPI, /) -> None:
+        """Add the routes."""
+        ...
+
+
 def create_app(
     limner: Limner,
     *,
     max_body_bytes: int = 1 << 20,
+    max_upload_bytes: int = 50 << 20,
     public_url: str = "",
     version: str = __version__,
     cors_origins: Sequence[str] = ("*",),
+    doors: Sequence[Door] = (),
 ) -> FastAPI:
     """The HTTP service. Entering its lifespan enters `limner`, leaving it leaves it.
 
     `public_url` is the address clients use, such as a proxy's; empty: addresses follow the request's Host.
+    `doors` are mounted besides this package's own.
     """
 
     @asynccontextmanager
@@ -72,32 +104,72 @@ def create_app(
                 allow_origins=list(cors_origins),
                 allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["*"],
-                expose_headers=[*FACTS, "etag", "location", "retry-after"],
+                expose_headers=[*FACTS, "etag", "location", "mcp-session-id", "retry-after"],
             ),
             Middleware(Edge, who=limner.who, own_host=urlsplit(public_url).hostname),
         ],
     )
 
     def document() -> dict[str, Any]:
-        return describe(app, GenerateRequest, ImagesBody, DecisionBody)
+        return describe(
+            app,
+            GenerateRequest,
+            ImagesBody,
+            EditsBody,
+            EditWords,
+            VariationWords,
+            Judged,
+            PressBody,
+            ChatBody,
+            DecisionBody,
+            PromptWords,
+            PromptToShorten,
+            NewTemplate,
+            NewExperiment,
+            PictureVerdict,
+            HuggingFaceBody,
+            *WEBUI_BODIES,
+            SwitchBody,
+            UnifiedOrder,
+            QuickOrder,
+            BatchOrder,
+            PromptBody,
+            ProjectBody,
+        )
 
     app.exception_handler(LimnerError)(_limner_error)
     app.exception_handler(HTTPException)(_routing_error)
     app.exception_handler(RequestValidationError)(_parameter_error)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
-    for door in (
+    places = Places()
+    own: tuple[Door, ...] = (
         Images(limner, max_body_bytes=max_body_bytes, public_url=public_url),
+        ImageEdits(limner, max_upload_bytes=max_upload_bytes, public_url=public_url),
+        ImageVariations(limner, max_upload_bytes=max_upload_bytes, public_url=public_url),
+        Moderations(limner, max_upload_bytes=max_upload_bytes),
+        HuggingFace(limner),
+        Webui(limner, places, max_body_bytes=max_body_bytes),
+        WebuiLists(limner, places, max_body_bytes=max_body_bytes),
         Models(limner),
-        Providers(limner),
+        Providers(limner, max_body_bytes=max_body_bytes),
+        Unified(limner, max_body_bytes=max_body_bytes),
+        UnifiedInfo(limner),
+        UnifiedPrompts(limner, max_body_bytes=max_body_bytes),
+        ProjectDoor(limner, max_body_bytes=max_body_bytes),
         Usage(limner),
         InputPictures(limner),
+        Prompts(limner, max_body_bytes=max_body_bytes),
         Jobs(limner, max_body_bytes=max_body_bytes),
         Reconciliation(limner, max_body_bytes=max_body_bytes),
         Calls(limner),
         Gallery(limner),
+        Chat(limner, max_body_bytes=max_body_bytes),
+        TwoPhase(limner, max_body_bytes=max_body_bytes, public_url=public_url),
+        ImageHealth(limner),
         HealthChecks(limner, version),
         Pages(limner, version=version, public_url=public_url, describe=document),
-    ):
+    )
+    for door in (*own, *doors):
         door.mount(app)
     return app
 
@@ -130,6 +202,8 @@ def _allowed(request: Request) -> set[str]:
 
 async def _parameter_error(request: Request, error: RequestValidationError) -> Response:
     """FastAPI's complaint about a query parameter, in this door's shape."""
+    if lists_findings(request.url.path):
+        return respond(fault_of(findings(error.errors())), request.url.path)
     first = error.errors()[0]
     name = cut(str(first["loc"][-1]), 64)
     message = cut(f"{name}: {first['msg']}", MAX_MESSAGE)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import anyio
@@ -16,6 +17,8 @@ BODY_S = 30.0
 DRAIN = 8 << 20
 """Bytes above the limit that are read and dropped: cut off while sending, a client would see a broken
 connection instead of its 413."""
+_LONG = 1 << 20
+_MAX_VALUES = 100_000
 MAX_KEY = 255
 """Characters of an `Idempotency-Key`."""
 
@@ -27,8 +30,14 @@ async def read(request: Request, into: type[Body], limit: int) -> tuple[Body, tu
 
     Raises `BodyTooLarge`, `BodyTooSlow`, `WrongContentType` and `InvalidRequest`.
     """
-    _must_be_json(request)
-    text = _decode(await raw(request, limit))
+    must_be_json(request)
+    return parse(await raw(request, limit), into)
+
+
+def parse(data: bytes, into: type[Body]) -> tuple[Body, tuple[str, ...]]:
+    """The same, of a body that was read before. Raises `InvalidRequest`."""
+    text = _decode(data)
+    _must_be_plain(text)
     names = _names(text)
     try:
         body = into.model_validate_json(text, strict=True)
@@ -49,7 +58,8 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _must_be_json(request: Request) -> None:
+def must_be_json(request: Request) -> None:
+    """Raises `WrongContentType` for a body that is declared as something else."""
     declared = request.headers.get("content-type", "")
     kind = declared.partition(";")[0].strip().lower()
     if (
@@ -62,27 +72,32 @@ def _must_be_json(request: Request) -> None:
 
 async def raw(request: Request, limit: int) -> bytes:
     """The body as it came. Raises `BodyTooLarge`, `BodyTooSlow`, and `WrongContentType` for a packed one."""
+    held = bytearray()
+    await pour(request, held.extend, limit, BODY_S)
+    return bytes(held)
+
+
+async def pour(request: Request, into: Callable[[bytes], object], limit: int, within_s: float) -> None:
+    """The body, piece by piece as it comes, `limit` bytes at most. Raises as `raw`, by then having poured."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         raise WrongContentType(f"the body is encoded as {cut(coding, 64)}; send it as it is")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:19]) > limit + DRAIN:
         raise _too_large(limit)
-    held = bytearray()
     length = 0
     try:
-        with anyio.fail_after(BODY_S):
+        with anyio.fail_after(within_s):
             async for chunk in request.stream():
                 length += len(chunk)
                 if length <= limit:
-                    held += chunk
+                    into(chunk)
                 elif length > limit + DRAIN:
                     break
     except TimeoutError as error:
-        raise BodyTooSlow(f"the body did not arrive within {BODY_S:.0f} seconds") from error
+        raise BodyTooSlow(f"the body did not arrive within {within_s:.0f} seconds") from error
     if length > limit:
         raise _too_large(limit)
-    return bytes(held)
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -96,6 +111,12 @@ def _decode(body: bytes) -> str:
         return body.decode()
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"the body is not UTF-8 at byte {error.start}; send UTF-8 text") from error
+
+
+def _must_be_plain(text: str) -> None:
+    """A long body is long by its pictures. Millions of tiny values would take gigabytes to read."""
+    if len(text) > _LONG and sum(map(text.count, "{[,")) > _MAX_VALUES:
+        raise InvalidRequest(f"the body holds more than {_MAX_VALUES:,} values; send fewer")
 
 
 def _names(text: str) -> list[str]:

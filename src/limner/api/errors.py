@@ -1,8 +1,8 @@
 """What goes wrong over HTTP: one status and one word for each of Limner's codes."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -45,6 +45,25 @@ class WrongHost(LimnerError):
     """A request to the loopback address under a foreign name: what DNS rebinding looks like."""
 
     code = "wrong_host"
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong with what was sent, as the unified API's clients read it."""
+
+    kind: str
+    loc: tuple[str | int, ...]
+    """`body`, `query` or `path`, then the names and positions that lead to it."""
+    message: str
+
+
+class Unprocessable(LimnerError):
+    """Fields have wrong types or values, said with each one's place."""
+
+    code = "unprocessable"
+
+    def __init__(self, found: Sequence[Finding]) -> None:
+        super().__init__("; ".join(f"{one.loc[-1]}: {one.message}" for one in found))
+        self.found = tuple(found)
 
 
 class ModelNotFound(InvalidRequest):
@@ -106,6 +125,7 @@ RULES: Mapping[str, Rule] = {
     "body_too_large": Rule(413, _ASKED, "body_too_large"),
     "wrong_content_type": Rule(415, _ASKED, "wrong_content_type"),
     "wrong_host": Rule(421, _ASKED, "wrong_host"),
+    "unprocessable": Rule(422, _ASKED, "invalid_value"),
     "over_limit": Rule(429, "requests", "rate_limit_exceeded", again=True),
     "rate_limited": Rule(429, "requests", "rate_limit_exceeded", again=True),
     "error": Rule(500, _OURS, "internal_error"),
@@ -136,6 +156,7 @@ class Fault:
     message: str
     field: str | None = None
     details: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -156,6 +177,8 @@ def fault_of(error: LimnerError) -> Fault:
     match error:
         case InvalidRequest():
             return Fault(error.code, message, error.field)
+        case Unprocessable():
+            return Fault(error.code, message, findings=error.found)
         case OverLimit() | RateLimited():
             return Fault(error.code, message, headers={"retry-after": str(max(1, round(error.after_s)))})
         case NoRoute():
@@ -192,6 +215,22 @@ def invalid(error: ValidationError, names: Mapping[str, str] | None = None) -> I
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     field_name = cut(name, 64) or None
     return InvalidRequest(f"{field_name}: {said}{more}" if field_name else f"{said}{more}", field_name)
+
+
+def unprocessable(field: str | None, message: str, where: str = "body") -> Unprocessable:
+    """One finding about a field, or about the body as a whole."""
+    loc = (where,) if field is None else (where, cut(field, 64))
+    return Unprocessable([Finding("value_error", loc, cut(message, MAX_MESSAGE))])
+
+
+def findings(faults: Sequence[Mapping[str, Any]], *where: str) -> Unprocessable:
+    """Pydantic's faults, each with its place behind `where`."""
+    return Unprocessable([_finding(fault, where) for fault in faults[:MAX_DETAILS]])
+
+
+def _finding(fault: Mapping[str, Any], where: tuple[str, ...]) -> Finding:
+    loc = tuple(part if isinstance(part, int) else cut(str(part), 64) for part in (*where, *fault["loc"]))
+    return Finding(cut(str(fault["type"]), 64), loc, cut(str(fault["msg"]).removeprefix("Value error, ")))
 
 
 def _few(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -35,13 +35,19 @@ def quality_of(request: GenerateRequest) -> Told | None:
     return TOLD[request.quality] if request.quality else None
 
 
+def background_of(request: GenerateRequest) -> Literal["opaque", "transparent"]:
+    """What was asked for: nobody is asked for transparency who draws none."""
+    return "transparent" if request.options.get("background") == "transparent" else "opaque"
+
+
 def ended_at(job: Job) -> int:
     """Unix seconds."""
     return int(job.finished_at or job.created_at)
 
 
-def facts(job: Job) -> dict[str, str]:
-    """What OpenAI's body has no place for. Values are plain ASCII on one line."""
+def facts(job: Job, bent: Sequence[Note] = ()) -> dict[str, str]:
+    """What OpenAI's body has no place for, with what was `bent` before the order was placed. Values are plain
+    ASCII on one line."""
     receipt = job.receipt
     told = {"x-limner-job": job.id, "x-limner-attempts": str(len(receipt.attempts))}
     if job.images:
@@ -52,9 +58,7 @@ def facts(job: Job) -> dict[str, str]:
             told["x-limner-seed"] = str(first.seed)
     if receipt.cost_usd is not None:
         told["x-limner-cost-usd"] = f"{receipt.cost_usd:f}"
-    if receipt.notes:
-        told["x-limner-notes"] = _notes(receipt.notes)
-    return told
+    return told | told_notes((*bent, *receipt.notes))
 
 
 def ignored(names: Sequence[str]) -> dict[str, str]:
@@ -63,6 +67,11 @@ def ignored(names: Sequence[str]) -> dict[str, str]:
         return {}
     plain = [name if _PLAIN_NAME.fullmatch(name) else "?" for name in names[:20]]
     return {"x-limner-ignored": ", ".join(plain)}
+
+
+def told_notes(notes: Sequence[Note]) -> dict[str, str]:
+    """The header that tells what was bent; empty when nothing was."""
+    return {"x-limner-notes": _notes(notes)} if notes else {}
 
 
 def _notes(notes: Sequence[Note]) -> str:

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from limner.api.caller import caller
 from limner.api.reference import MEANING, PICTURES, answer, get, limner_errors, openai_errors
 from limner.app import Limner
 from limner.core.job import Artifact
@@ -31,6 +32,15 @@ class Gallery:
             self.image,
             tags=["Pictures"],
             summary="Read what is known of a picture: size, seed, digest, recipe",
+            response_model=Artifact,
+            responses=openai_errors(404, 507),
+        )
+        app.add_api_route(
+            "/v1/images/{image_id:key}",
+            self.remove,
+            methods=["DELETE"],
+            tags=["Pictures"],
+            summary="Put a picture away: it is served no more, and its record stays in the journal",
             response_model=Artifact,
             responses=openai_errors(404, 507),
         )
@@ -71,6 +81,11 @@ class Gallery:
     async def image(self, image_id: str) -> Response:
         """Answer the `Artifact`."""
         artifact = await self._limner.image(image_id)
+        return Response(artifact.model_dump_json(), media_type="application/json")
+
+    async def remove(self, request: Request, image_id: str) -> Response:
+        """Answer the `Artifact` as it was."""
+        artifact = await self._limner.projects.remove_image(image_id, caller(request))
         return Response(artifact.model_dump_json(), media_type="application/json")
 
     async def file(self, request: Request, image_id: str) -> Response:

@@ -1,12 +1,13 @@
 """OpenAI's stream events: previews on the way, then each picture, or an error."""
 
 import time
+from typing import Literal
 
 import orjson
 import pybase64
 
 from limner.api.errors import NotDone, fault_of
-from limner.api.facts import ended_at, quality_of
+from limner.api.facts import background_of, ended_at, quality_of
 from limner.api.shapes import openai_shape
 from limner.api.stream import Emit, event
 from limner.app import Limner
@@ -15,6 +16,8 @@ from limner.core.events import Ended, JobEvent, Message, Progress
 from limner.core.job import Job
 from limner.core.request import GenerateRequest
 
+Stage = Literal["image_generation", "image_edit"]
+"""What stands before the dot in an event's name."""
 _NO_TOKENS = {
     "input_tokens": 0,
     "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
@@ -47,8 +50,9 @@ class Sketches:
 class Painting:
     """Turns one job's messages into OpenAI's events."""
 
-    def __init__(self, limner: Limner, request: GenerateRequest) -> None:
+    def __init__(self, limner: Limner, request: GenerateRequest, stage: Stage) -> None:
         self._limner = limner
+        self._stage = stage
         self._request = request
         self._sketches = Sketches(request.partial_images)
 
@@ -70,12 +74,12 @@ class Painting:
     def _partial(self, preview: bytes, index: int) -> bytes:
         size = self._request.size
         return _picture_event(
-            "image_generation.partial_image",
+            f"{self._stage}.partial_image",
             preview,
             created_at=int(time.time()),
             size=f"{size[0]}x{size[1]}" if size else "auto",
             quality=quality_of(self._request) or "auto",
-            background="opaque",
+            background=background_of(self._request),
             output_format="png",
             partial_image_index=index,
         )
@@ -83,12 +87,12 @@ class Painting:
     def _completed(self, job: Job, picture: bytes, output_format: str) -> bytes:
         first = job.images[0]
         return _picture_event(
-            "image_generation.completed",
+            f"{self._stage}.completed",
             picture,
             created_at=ended_at(job),
             size=f"{first.width}x{first.height}",
             quality=quality_of(job.request) or "auto",
-            background="opaque",
+            background=background_of(job.request),
             output_format=output_format,
             usage=_NO_TOKENS,  # the SDKs' event type demands it; no tokens were counted
         )

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
-from limner.api.shapes import LimnerErrorBody, OpenAIError
+from limner.api.shapes import DetailBody, LimnerErrorBody, OpenAIError, PlainErrorBody, WebuiErrorBody
 
 Answer = dict[int | str, dict[str, Any]]
 Endpoint = Callable[..., Awaitable[Response]]
@@ -21,11 +21,12 @@ MEANING = {
     401: "The server asks for a key, and none or a wrong one was sent",
     402: "Dearer than the caller or a budget allows, or bought only once a person has agreed",
     404: "No such thing",
-    408: "The body did not arrive within 30 seconds",
+    408: "The body did not arrive in time: 30 seconds, 120 for a form with files",
     409: "The Idempotency-Key was used before with another request, or the job is past the act asked for",
     413: "The body is larger than the server reads",
-    415: "The body is not declared as JSON",
+    415: "The body is not declared as JSON, or not as the form that is taken here",
     421: "Asked for under a foreign name on the loopback address",
+    422: "A field has a wrong type or is out of range; `detail` lists what is wrong and where",
     429: "Too many requests; `Retry-After` says when to come back",
     500: "A fault of Limner's own; the log tells more under the answer's `x-request-id`",
     502: "A vendor refused Limner's key or gave an answer that cannot be read",
@@ -80,6 +81,21 @@ def limner_errors(*statuses: int) -> Answer:
     return _errors((*statuses, *ANYWHERE), LimnerErrorBody)
 
 
+def plain_errors(*statuses: int) -> Answer:
+    """Answers of one sentence for `statuses`, and those that any endpoint can give."""
+    return _errors((*statuses, *ANYWHERE), PlainErrorBody)
+
+
+def webui_errors(*statuses: int) -> Answer:
+    """Answers as the web UI writes them for `statuses`, and those that any endpoint can give."""
+    return _errors((*statuses, *ANYWHERE), WebuiErrorBody)
+
+
+def unified_errors(*statuses: int) -> Answer:
+    """Answers of the unified API's shape for `statuses`, and those that any endpoint can give."""
+    return _errors((*statuses, *ANYWHERE), DetailBody)
+
+
 def takes(model: type[BaseModel], *parameters: dict[str, Any]) -> dict[str, Any]:
     """`openapi_extra` of an endpoint that reads its body by hand."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}Input"}
@@ -93,10 +109,19 @@ def answer(status: int, description: str, *kinds: str, headers: Iterable[str] = 
     """An answer with contents of other `kinds` than JSON, or with headers worth knowing."""
     told: dict[str, Any] = {"description": description}
     if kinds:
-        told["content"] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+        told["content"] = {kind: _content(kind) for kind in kinds}
     if headers:
         told["headers"] = {name: {"schema": {"type": "string"}} for name in headers}
     return {status: told}
+
+
+def _content(kind: str) -> dict[str, Any]:
+    """A file, or what each event of a stream looks like."""
+    if kind != EVENTS:
+        return {"schema": {"type": "string", "format": "binary"}}
+    data = {"type": "string", "contentMediaType": "application/json"}
+    fields = {"event": {"type": "string"}, "data": data, "id": {"type": "string"}}
+    return {"itemSchema": {"type": "object", "required": ["data"], "properties": fields}}
 
 
 def describe(app: FastAPI, *bodies: type[BaseModel]) -> dict[str, Any]:
@@ -114,7 +139,8 @@ def describe(app: FastAPI, *bodies: type[BaseModel]) -> dict[str, Any]:
             schemas.pop(unused, None)
         for path in document["paths"].values():
             for operation in path.values():
-                operation["responses"].pop("422", None)
+                if "HTTPValidationError" in str(operation["responses"].get("422")):
+                    del operation["responses"]["422"]
         app.openapi_schema = document
     return app.openapi_schema
 

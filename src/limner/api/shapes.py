@@ -55,6 +55,15 @@ class PlainErrorBody(BaseModel):
     error: str
 
 
+class WebuiErrorBody(BaseModel):
+    """Error as AUTOMATIC1111's web UI writes it: `detail` is for people, `error` a stable word."""
+
+    error: str
+    detail: str
+    body: str
+    errors: str
+
+
 def openai_shape(fault: Fault) -> dict[str, JsonValue]:
     """`{"error": {message, type, param, code}}`."""
     rule = fault.rule
@@ -72,13 +81,16 @@ def limner_shape(fault: Fault) -> dict[str, JsonValue]:
 
 
 def unified_shape(fault: Fault) -> dict[str, JsonValue]:
-    """`{"detail": sentence}`."""
-    return {"detail": fault.message}
+    """`{"detail": sentence}`, or what is wrong with each field."""
+    if not fault.findings:
+        return {"detail": fault.message}
+    return {"detail": [{"type": f.kind, "loc": [*f.loc], "msg": f.message} for f in fault.findings]}
 
 
 def two_phase_shape(fault: Fault) -> dict[str, JsonValue]:
     """`{"success": false, "error": sentence, "code"}`."""
-    return {"success": False, "error": fault.message, "code": fault.code.upper()}
+    code = "UNAUTHORIZED" if fault.code == "no_entry" else fault.code.upper()
+    return {"success": False, "error": fault.message, "code": code}
 
 
 def plain_shape(fault: Fault) -> dict[str, JsonValue]:
@@ -91,7 +103,13 @@ def webui_shape(fault: Fault) -> dict[str, JsonValue]:
     return {"error": fault.code, "detail": fault.message, "body": "", "errors": fault.message}
 
 
+def rpc_shape(fault: Fault) -> dict[str, JsonValue]:
+    """JSON-RPC's error without a request's id, as the Model Context Protocol answers."""
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": fault.message}}
+
+
 _SHAPES: Mapping[str, Shape] = {
+    "/mcp": rpc_shape,
     "/v1/images": openai_shape,
     "/v1/models": openai_shape,
     "/v1/moderations": openai_shape,
@@ -102,6 +120,7 @@ _SHAPES: Mapping[str, Shape] = {
     "/generate-image": two_phase_shape,
     "/health-check": two_phase_shape,
     "/models": plain_shape,
+    "/hf-inference": plain_shape,
     "/sdapi": webui_shape,
 }
 """By the beginning of the path, up to a slash."""
@@ -111,6 +130,11 @@ def shape_of(path: str) -> Shape:
     """How the door at `path` says what went wrong."""
     first = path.split("/", 3)
     return _SHAPES.get("/".join(first[:3])) or _SHAPES.get("/".join(first[:2])) or limner_shape
+
+
+def lists_findings(path: str) -> bool:
+    """The door's clients read what is wrong with each field, as 422."""
+    return shape_of(path) is unified_shape
 
 
 def respond(fault: Fault, path: str) -> Response:

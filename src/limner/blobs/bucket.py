@@ -49,6 +49,11 @@ class Bucket:
         except (BaseError, OSError) as error:
             raise self._refused("read", error) from error
 
+    async def part(self, key: str, start: int, size: int) -> bytes | None:
+        """`size` bytes from `start`, fewer at the end; None when there is no such object."""
+        whole = await self.read(key)
+        return None if whole is None else whole[start : start + size]
+
     async def remove(self, key: str) -> None:
         """Remove the object if it is there."""
         try:

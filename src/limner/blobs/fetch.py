@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from limner.core.errors import Lost, Malformed, Unavailable
+from limner.core.room import GUESS, make_room
 
 MAX_BYTES = 64 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, connect=10.0)
@@ -106,6 +107,7 @@ class Fetcher:
             raise Malformed(f"{host} sent {mime[:60]!r} where the picture should be")
         if (answer.content_length or 0) > self._max_bytes:
             raise Malformed(f"the picture at {host} is {answer.content_length:,} bytes long")
+        await make_room(answer.content_length or GUESS)
         data = bytearray()
         async for chunk in answer.content.iter_any():
             data += chunk

@@ -38,11 +38,12 @@ def fit(
     and the model takes one. With `policy.strict`, what would be
     bent is a misfit.
     """
+    request, left_out = _without_strange_style(request, model)
     misfit = _misfit(request, model)
     if misfit is not None:
         return misfit
     width, height = _size(request, model)
-    notes = (*_size_notes(request, (width, height), model), *_notes(request, model, known))
+    notes = (*left_out, *_size_notes(request, (width, height), model), *_notes(request, model, known))
     if request.policy.strict and notes:
         return Misfit(notes[0].field, f"strict: {notes[0].message}")
     sent = request.model_copy(
@@ -57,6 +58,17 @@ def fit(
         }
     )
     return Fitted(sent, notes)
+
+
+def _without_strange_style(
+    request: GenerateRequest, model: Model
+) -> tuple[GenerateRequest, tuple[Note, ...]]:
+    """The request without a style the model does not list, where the policy allows that."""
+    style = request.style
+    if not request.policy.any_style or style is None or style.casefold() in model.styles:
+        return request, ()
+    note = Note(field="style", message=f"{style[:60]} is left out: the model has no such style")
+    return request.model_copy(update={"style": None}), (note,)
 
 
 def _misfit(request: GenerateRequest, model: Model) -> Misfit | None:

@@ -150,15 +150,28 @@ def generate(
             "--confirm-above", metavar="USD", help="What costs more waits for `limner jobs decide`."
         ),
     ] = None,
+    said: Annotated[
+        str | None, typer.Option("--prompt", metavar="PROMPT", help="The prompt, said as an option.")
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="Ask the gRPC server there. (default: localhost, with --port)"),
+    ] = None,
+    port: Annotated[
+        int | None, _whole("--port", text="Ask the gRPC server at this port. (default: 50051, with --host)")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Draw pictures from a prompt and save them."""
+    if prompt and said is not None:
+        raise typer.BadParameter("the prompt is given twice; leave --prompt out or give nothing else")
+    prompt = prompt or said or ""
     if quote and accept is not None:
         raise typer.BadParameter("--quote asks for a price and --accept orders at one; give one or the other")
     if size is not None and (width is not None or height is not None):
         raise typer.BadParameter("--size says what --width and --height say; give one or the other")
-    from limner.cli.generate import Wish
+    from limner.cli.generate import Wish, spoken
     from limner.cli.generate import generate as run
 
     sides = (width, height) if size is None else options.size(size)
@@ -191,6 +204,28 @@ def generate(
             fallback=fallback,
         ),
     }
+    if host is not None or port is not None:
+        from limner.cli import draw_rpc
+
+        draw_rpc.check(fields, form=form, pictures=bool(inputs or mask), quote=quote)
+        draw_rpc.draw(
+            draw_rpc.Ask(
+                prompt=spoken(prompt),
+                out=out,
+                model=model,
+                width=sides[0],
+                height=sides[1],
+                steps=steps,
+                guidance_scale=guidance_scale,
+                seed=seed,
+                style=style,
+                host=host,
+                port=port,
+                as_json=as_json,
+                debug=debug,
+            )
+        )
+        return
     wish = Wish(
         out=out,
         form=cast("Format | None", form),
@@ -212,6 +247,9 @@ def serve(
         int | None, _whole("--port", text="Port to listen at. (default: the setting `port`)")
     ] = None,
     *,
+    grpc_port: Annotated[
+        int | None, _whole("--grpc-port", text="Port for gRPC; 0: none. (default: the setting `grpc_port`)")
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Every vendor is a stand-in on this machine: no key, no cost.")
     ] = False,
@@ -221,12 +259,61 @@ def serve(
     ] = "",
     seed: Annotated[int | None, _whole("--seed", text="With --simulate: the faults' seed.")] = None,
 ) -> None:
-    """Answer over HTTP: OpenAI's images API, Limner's own, the web pages."""
+    """Answer over HTTP (OpenAI's images API, Limner's own, the web pages) and gRPC."""
     if (faults or seed is not None) and not simulate:
         raise typer.BadParameter("--faults and --seed go with --simulate")
     from limner.cli.serve import serve as run
 
-    run(host=host, port=port, simulated=(faults, seed) if simulate else None)
+    run(host=host, port=port, grpc_port=grpc_port, simulated=(faults, seed) if simulate else None)
+
+
+@app.command()
+def grpc(
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="Address to listen at. (default: the setting `grpc_host`, else `host`)"),
+    ] = None,
+    port: Annotated[
+        int | None, _whole("--port", text="Port to listen at. (default: the setting `grpc_port`)")
+    ] = None,
+    *,
+    model_dir: Annotated[
+        Path | None, typer.Option("--model-dir", "--model_dir", help="Accepted; changes nothing.")
+    ] = None,
+    max_models: Annotated[
+        int | None, _whole("--max-models", "--max_models", text="Accepted; changes nothing.")
+    ] = None,
+    max_disk_cache: Annotated[
+        float | None,
+        typer.Option(
+            "--max-disk-cache",
+            "--max_disk_cache",
+            parser=options.number,
+            metavar="GB",
+            help="Accepted; changes nothing.",
+        ),
+    ] = None,
+    cleanup_interval: Annotated[
+        float | None,
+        typer.Option(
+            "--cleanup-interval",
+            "--cleanup_interval",
+            parser=options.number,
+            metavar="S",
+            help="Accepted; changes nothing.",
+        ),
+    ] = None,
+) -> None:
+    """Answer over gRPC alone, with the options that image servers before Limner had."""
+    from limner.cli.rpc import grpc as run
+
+    unused = {
+        "--model-dir": model_dir,
+        "--max-models": max_models,
+        "--max-disk-cache": max_disk_cache,
+        "--cleanup-interval": cleanup_interval,
+    }
+    run(host=host, port=port, unused=unused)
 
 
 @app.command()
@@ -275,6 +362,14 @@ def worker() -> None:
     from limner.cli.serve import worker as run
 
     run()
+
+
+@app.command()
+def mcp(debug: Debug = False) -> None:
+    """Offer Limner's tools to a language model's program over stdin and stdout (Model Context Protocol)."""
+    from limner.cli.mcp import mcp as run
+
+    run(debug=debug)
 
 
 @app.command()
@@ -385,6 +480,25 @@ def usage(
     from limner.cli.usage import usage as run
 
     run(first, last, by=by, form="csv" if as_csv else "json" if as_json else "table", debug=debug)
+
+
+@app.command()
+def prompt(
+    text: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt to look at.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a prompt says about itself: its length, its terms, two scores. Nobody is asked."""
+    from limner.cli.prompts import prompt as run
+
+    run(text, as_json=as_json)
+
+
+@app.command()
+def styles(as_json: Json = False) -> None:
+    """List Limner's own styles, for `prompting.style_preset`."""
+    from limner.cli.prompts import styles as run
+
+    run(as_json=as_json)
 
 
 @app.command()

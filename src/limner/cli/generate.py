@@ -48,7 +48,7 @@ def generate(fields: dict[str, Any], wish: Wish) -> None:
     """Draw, show how it goes, save, and print the receipt."""
     pictures = [files.picture(path) for path in (*wish.inputs, *([wish.mask] if wish.mask else []))]
     named = {"inputs": (_UNSENT,) * len(wish.inputs), "mask": _UNSENT if wish.mask else None}
-    request = requested(fields | named | {"prompt": _prompt(fields["prompt"])})
+    request = requested(fields | named | {"prompt": spoken(fields["prompt"])})
     if wish.quote:
         chosen = session.settings(debug=wish.debug).settings
         session.run(lambda: _quote(chosen, request, pictures, as_json=wish.as_json))
@@ -141,7 +141,7 @@ async def saved(door: session.Door, job: Job, where: files.Place, settings: Sett
     return paths
 
 
-def _prompt(text: str) -> str:
+def spoken(text: str) -> str:
     """`-` reads stdin, UTF-8, without the line's end."""
     if text != "-":
         return text

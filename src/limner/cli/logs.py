@@ -31,5 +31,5 @@ def configure(level: LogLevel, form: LogFormat) -> None:
     logging.basicConfig(level=max(number, logging.INFO), handlers=[handler], force=True)
     logging.getLogger("limner").setLevel(number)
     if number > logging.DEBUG:
-        for chatty in ("uvicorn", "alembic"):  # that it starts and stops, we say ourselves
+        for chatty in ("uvicorn", "alembic", "mcp"):  # that it starts and stops, we say ourselves
             logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -20,7 +20,7 @@ from limner.core.job import Artifact, Decision, Job, JobState
 from limner.core.lost import DecisionBody, LostOrder, Reconciled
 from limner.core.quote import Quote
 from limner.core.request import GenerateRequest
-from limner.core.usage import Audit, Standings, UsageBy, UsageReport
+from limner.core.usage import LOCAL_USER, Audit, Standings, UsageBy, UsageReport
 from limner.inputs import Input
 
 M = TypeVar("M", bound=BaseModel)
@@ -66,8 +66,11 @@ class Remote:
         """What it would cost; buys nothing."""
         return await self._read(Quote, "POST", "/v1/quotes", body=request)
 
-    async def generate(self, request: GenerateRequest, *, key: str | None = None) -> Job:
-        """Order; answers once the job is accepted. Without a key one is made up, so a repeat is safe."""
+    async def generate(
+        self, request: GenerateRequest, *, key: str | None = None, by: str = LOCAL_USER
+    ) -> Job:
+        """Order; answers once the job is accepted. Without a key one is made up, so a repeat is safe. Whom
+        the order is `by`, the server tells by the caller's key."""
         headers = {"Idempotency-Key": key or uuid7()}
         return await self._read(Job, "POST", "/v1/jobs", body=request, headers=headers)
 
@@ -136,6 +139,10 @@ class Remote:
     async def open(self, artifact: Artifact) -> bytes:
         """The picture's file."""
         return await self._call("GET", quote(artifact.path))
+
+    async def thumbnail(self, artifact: Artifact, side: int = 256) -> bytes:
+        """A small WebP of it."""
+        return await self._call("GET", f"/v1/images/{quote(artifact.id, safe='')}/thumbnail?side={side}")
 
     async def models(self) -> tuple[Model, ...]:
         """The catalog as the server has it, one entry per id."""

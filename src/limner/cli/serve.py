@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
@@ -17,50 +18,81 @@ from limner.api.app import create_app
 from limner.app import Limner
 from limner.cli import session, tune, view, words
 from limner.cli.logs import configure
-from limner.config import load
+from limner.config import Loaded, load
 from limner.core.errors import InvalidRequest, SetupError
+from limner.mcp.http import McpDoor
+
+if TYPE_CHECKING:
+    from limner.cli.rpc import Place
+    from limner.rpc.server import RpcServer
 
 _GRACE_S = 3
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
-def serve(*, host: str | None, port: int | None, simulated: tuple[str, int | None] | None = None) -> None:
-    """The HTTP server, until SIGTERM or Ctrl-C; what is being answered then gets some seconds to end.
+def serve(
+    *,
+    host: str | None,
+    port: int | None,
+    grpc_port: int | None = None,
+    simulated: tuple[str, int | None] | None = None,
+) -> None:
+    """HTTP and gRPC, until SIGTERM or Ctrl-C; what is being answered then gets some seconds to end.
 
     `simulated` are the schedule of faults and the seed for stand-ins of all vendors.
     """
-    settings = load(overrides={"host": host, "port": port}).settings
+    loaded = load(overrides={"host": host, "port": port, "grpc_port": grpc_port})
+    settings = loaded.settings
     configure(settings.log_level, settings.log_format)
-    with _listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port) as listener:
+        where = _rpc_place(loaded)
         if simulated is None:
-            run_server(Limner(settings), listener)
+            run_server(Limner(settings), listener, where)
         else:
             from limner.cli.simulate import beside
 
-            _run(beside(settings, *simulated), listener)
+            _run(beside(settings, *simulated), listener, where)
 
 
-def run_server(limner: Limner, listener: socket.socket) -> None:
+def _rpc_place(loaded: Loaded) -> "Place | None":
+    """Where gRPC is to answer, if at all: its library is loaded only then."""
+    if loaded.settings.grpc_port == 0:
+        return None
+    from limner.cli.rpc import place
+
+    return place(loaded)
+
+
+def run_server(limner: Limner, listener: socket.socket, rpc: "Place | None" = None) -> None:
     """Answer at `listener` with a Limner not yet entered, until SIGTERM or Ctrl-C."""
-    _run(contextlib.nullcontext(limner), listener)
+    _run(contextlib.nullcontext(limner), listener, rpc)
 
 
-def _run(making: AbstractAsyncContextManager[Limner], listener: socket.socket) -> None:
+def _run(making: AbstractAsyncContextManager[Limner], listener: socket.socket, rpc: "Place | None") -> None:
     # An event loop of its own making: uvicorn's runner would end the process before Limner has ended.
-    anyio.run(_made, making, listener, backend_options={"use_uvloop": sys.platform != "win32"})
+    anyio.run(_made, making, listener, rpc, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
-async def _made(making: AbstractAsyncContextManager[Limner], listener: socket.socket) -> None:
+async def _made(
+    making: AbstractAsyncContextManager[Limner], listener: socket.socket, rpc: "Place | None"
+) -> None:
     async with making as limner:
-        await _serve(limner, listener)
+        await _serve(limner, listener, rpc)
 
 
-async def _serve(limner: Limner, listener: socket.socket) -> None:
+async def _serve(limner: Limner, listener: socket.socket, rpc: "Place | None") -> None:
     settings = limner.settings
-    base = f"http://{_authority(settings.host, listener.getsockname()[1])}"
+    base = f"http://{authority(settings.host, listener.getsockname()[1])}"
+    models = McpDoor(limner, ceiling=settings.mcp_session_usd, public_url=settings.public_url)
     server = _Server(
         uvicorn.Config(
-            create_app(limner, max_body_bytes=settings.max_body_bytes, public_url=settings.public_url),
+            create_app(
+                limner,
+                max_body_bytes=settings.max_body_bytes,
+                max_upload_bytes=settings.max_upload_bytes,
+                public_url=settings.public_url,
+                doors=[models],
+            ),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -68,23 +100,36 @@ async def _serve(limner: Limner, listener: socket.socket) -> None:
             http="httptools",
             timeout_graceful_shutdown=_GRACE_S,
         ),
-        started=lambda: _answers(limner, base, settings.public_url or base),
+        started=lambda: _answers(limner, base, settings.public_url or base, rpc),
     )
     # Before Limner begins to run: who stops a server that is just starting wants it to end in order, too.
     loop = asyncio.get_running_loop()
     for number in session.STOP:
         loop.add_signal_handler(number, server.handle_exit, number, None)
-    async with limner:
+    async with limner, models.running(), _answering(limner, rpc) as service:
+        server.beside = service
         await server.serve(sockets=[listener])
 
 
-def _answers(limner: Limner, base: str, public: str) -> None:
+def _answering(limner: Limner, rpc: "Place | None") -> AbstractAsyncContextManager["RpcServer | None"]:
+    if rpc is None:
+        return contextlib.nullcontext()
+    from limner.cli.rpc import answering
+
+    return answering(limner, rpc)
+
+
+def _answers(limner: Limner, base: str, public: str, rpc: "Place | None") -> None:
     limner.serving(base)
-    if not limner.settings.callers and not _LOOPBACK.fullmatch(limner.settings.host.strip("[]")):
+    if not limner.settings.callers and not LOOPBACK.fullmatch(limner.settings.host.strip("[]")):
         words.warn(
             "anybody who reaches this address may order pictures; LIMNER_API_KEYS makes it ask for a key"
         )
     view.out().print(f"Limner answers at {public} (reference: {public}/docs). Ctrl-C stops it.", markup=False)
+    if rpc is not None:
+        from limner.cli.rpc import say
+
+        say(limner, rpc)
 
 
 class _Server(uvicorn.Server):
@@ -93,6 +138,8 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._tell = started
+        self.beside: RpcServer | None = None
+        """Stops when this one does."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -105,14 +152,21 @@ class _Server(uvicorn.Server):
         tune.settle()
         self._tell()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of both doors at once."""
+        async with asyncio.TaskGroup() as ending:
+            ending.create_task(super().shutdown(sockets))
+            if self.beside is not None:
+                ending.create_task(self.beside.stop())
 
-def _authority(host: str, port: int) -> str:
+
+def authority(host: str, port: int) -> str:
     """`host:port` as a browser on this machine may open it."""
     bare = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - compared
     return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """Take the port before anything else starts. Raises SetupError that names it and the way out."""
     bare = host.strip("[]")
     try:
@@ -130,18 +184,18 @@ def _listen(host: str, port: int) -> socket.socket:
             f"host {host!r} is no address of this machine; --host 127.0.0.1 is the usual one"
         ) from None
     except OSError as error:
-        raise SetupError(_no_port(error, host, port)) from None
+        raise SetupError(_no_port(error, host, port, option)) from None
     listener.set_inheritable(False)
     return listener
 
 
-def _no_port(error: OSError, host: str, port: int) -> str:
+def _no_port(error: OSError, host: str, port: int, option: str = "--port") -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            other = f"--port {port % 65535 + 1}"
+            other = f"{option} {port % 65535 + 1}"
             return f"port {port} at {host} is in use by another program; choose another, as in {other}"
         case errno.EACCES:
-            return f"port {port} at {host} may not be taken by this user; choose one above 1023 with --port"
+            return f"port {port} at {host} may not be taken by this user; choose one above 1023 with {option}"
         case errno.EADDRNOTAVAIL:
             return f"host {host!r} is no address of this machine; --host 127.0.0.1 is the usual one"
         case _:

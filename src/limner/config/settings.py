@@ -34,10 +34,14 @@ from limner.config.values import (
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
+LanguageApi = Literal["ollama", "openai"]
+Switch = Literal["on", "off"]
 
 
 _LEVELS = Text("debug|info|warning|error", "one of debug, info, warning, error", lower=True)
 _FORMATS = Text("auto|console|json", "one of auto, console, json", lower=True)
+_LANGUAGE_APIS = Text("ollama|openai", "one of ollama, openai", lower=True)
+_SWITCH = Text("on|off", "on or off", lower=True)
 
 
 class AccountSettings(BaseModel):
@@ -70,6 +74,21 @@ class Settings(BaseModel):
         "127.0.0.1", description="The address `limner serve` listens at."
     )
     port: Annotated[int, Whole(1, 65535)] = Field(8003, description="The port `limner serve` listens at.")
+    grpc_host: Annotated[str, Text(r"([A-Za-z0-9.:_%\[\]-]+)?", "a host name or an IP address, or empty")] = (
+        Field("", description="The address the gRPC service listens at. Empty: as `host`.")
+    )
+    grpc_port: Annotated[int, Whole(0, 65535)] = Field(
+        50051, description="The port the gRPC service listens at; 0 turns it off."
+    )
+    grpc_concurrency: Annotated[int, Whole(1, 10_000)] = Field(
+        10, description="gRPC calls that may wait for pictures at once; more are refused."
+    )
+    grpc_cert: Annotated[Path, AfterValidator(folder)] | None = Field(
+        None, description="PEM file of the certificate that gRPC shows. Unset: plaintext."
+    )
+    grpc_key: Annotated[Path, AfterValidator(folder)] | None = Field(
+        None, description="PEM file of the certificate's key; goes with `grpc_cert`."
+    )
     public_url: Address = Field(
         "",
         description="What clients reach the server at, for links in answers. Empty: as the request said.",
@@ -107,6 +126,9 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[int, Whole(1024, 1 << 30)] = Field(
         1 << 20, description="Bytes a request's body may have."
     )
+    max_upload_bytes: Annotated[int, Whole(1024, 1 << 30)] = Field(
+        50 << 20, description="Bytes a body may have that carries pictures, all of them together."
+    )
     breaker_failures: Annotated[int, Whole(1, 1000)] = Field(
         5, description="Failures within the window that make a provider rest."
     )
@@ -133,6 +155,34 @@ class Settings(BaseModel):
     quote_valid_s: Annotated[float, Seconds(1, 86_400)] = Field(
         900.0, description="Seconds a quote may be accepted for."
     )
+    mcp_session_usd: Annotated[Decimal | None, Dollars(off=True)] = Field(
+        Decimal(1),
+        description=(
+            "Dollars that one session of a language model may spend through MCP. Protocols without sessions: "
+            "one caller in 24 hours."
+        ),
+    )
+    prompt_rewriting: Annotated[Switch, _SWITCH] = Field(
+        "on",
+        description=(
+            "Whether prompts are ever rewritten, where a request or its door asks for it: made shorter, "
+            "enhanced, put into a template or style. `off`: all are sent as they came."
+        ),
+    )
+    language_api: Annotated[LanguageApi, _LANGUAGE_APIS] = Field(
+        "ollama", description="How the language model that rewrites prompts and chats is spoken to."
+    )
+    language_url: Address = Field(
+        "",
+        description=(
+            "The language model's address; with `language_api` `openai` the one that ends in `/v1`. Empty: "
+            "Ollama's, from the environment or http://127.0.0.1:11434; with `openai` https://api.openai.com/v1."
+        ),
+    )
+    language_model: Annotated[str, Text(r"[\x21-\x7e]{1,200}", "the name of a model, without blanks")] = (
+        Field("gpt-oss:20b", description="The language model.")
+    )
+    language_key: Secret | None = Field(None, description="The key that its server asks for.")
     log_level: Annotated[LogLevel, _LEVELS] = Field(
         "info", description="The least important line that is logged."
     )

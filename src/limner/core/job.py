@@ -27,6 +27,20 @@ Reason = Literal["unknown", "dearer", "above_ceiling"]
 FINAL: frozenset[JobState] = frozenset({"succeeded", "failed", "canceled"})
 
 
+_FOLDERS = {"leonardo": "leonardo_ai", "runware": "runware_ai"}
+"""Folders in storage that are not called like their provider, as programs before Limner know them."""
+
+
+def folder_of(provider: str) -> str:
+    """The provider's folder in storage."""
+    return _FOLDERS.get(provider, provider)
+
+
+def provider_of(name: str) -> str:
+    """The provider that a folder, or the provider's own name, means."""
+    return next((provider for provider, folder in _FOLDERS.items() if folder == name), name)
+
+
 class Recipe(BaseModel):
     """All that is needed to make the picture again. Holds no time and no job id, so that the same
     recipe gives the same file."""
@@ -68,7 +82,7 @@ class Artifact(BaseModel):
     provider: str
     model: str
     file: str
-    """Name under `storage/images/{project}/{provider}/`."""
+    """Name under `storage/images/{project}/{folder of the provider}/`."""
     created_at: float
     """Unix seconds."""
     recipe: Recipe
@@ -77,7 +91,7 @@ class Artifact(BaseModel):
     @property
     def path(self) -> str:
         """Where every door serves the file."""
-        return f"/storage/images/{self.project}/{self.provider}/{self.file}"
+        return f"/storage/images/{self.project}/{folder_of(self.provider)}/{self.file}"
 
 
 class Failure(BaseModel):

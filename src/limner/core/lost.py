@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from limner.core.job import Decided, Decision, JobState
 from limner.core.money import Usd
-from limner.core.request import Name
+from limner.core.text import Name
 
 AskedBy = Literal["ticket", "id", "list", "nothing"]
 """What the vendor can still be asked by: the ticket it gave, the id we gave, a look through its list; by

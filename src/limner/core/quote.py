@@ -22,6 +22,16 @@ class Note(BaseModel):
     message: str
 
 
+def rewritten(request: GenerateRequest) -> tuple[Note, ...]:
+    """What was done to the prompt, to be told with the picture."""
+    done = None if request.prompting is None else request.prompting.done
+    steps = () if done is None else done.steps
+    return tuple(
+        Note(field="negative_prompt" if one.step == "negative" else "prompt", message=one.said)
+        for one in steps
+    )
+
+
 class PassedOver(BaseModel):
     """A candidate the route does not use, and why."""
 

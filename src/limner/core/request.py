@@ -16,9 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from limner.core.prompting import Prompting
+from limner.core.text import Name, clean_text
+
 MAX_PROMPT = 10_000
 MAX_SIDE = 4096
-MAX_COUNT = 10
+MAX_COUNT = 20
 MAX_SEED = 2**63 - 1
 MAX_INPUTS = 16
 MAX_OPTIONS = 64
@@ -37,18 +40,6 @@ RoutePolicy = Literal[
 
 MIME: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 EXTENSION: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-
-
-def clean_text(text: str) -> str:
-    """Refuse what no model can read and no database can hold: NUL bytes and lone surrogates."""
-    if "\x00" in text:
-        raise ValueError(f"holds a NUL byte at position {text.index(chr(0))}; remove it")
-    for position, char in enumerate(text):
-        if "\ud800" <= char <= "\udfff":
-            raise ValueError(
-                f"is not valid Unicode at position {position} (a lone surrogate); send UTF-8 text"
-            )
-    return text
 
 
 def clean_prompt(text: str) -> str:
@@ -84,8 +75,8 @@ def clean_options(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return options
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
 ProjectName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+SceneId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 InputName = Annotated[
     str, Field(pattern=r"^([0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$")
@@ -116,6 +107,16 @@ class Policy(BaseModel):
     """Refuse instead of bending a size, seed or style."""
     substitutes: bool = False
     """Fall back to models of another tier too."""
+    dearer: bool = False
+    """Fall back to what costs more, or nobody knows how much, too; but from what is free never."""
+    first: Name | None = None
+    """The provider that is asked first where it can serve; the request's `provider` allows no other."""
+    providers: Annotated[int, Field(ge=1, le=100)] | None = None
+    """At most so many providers are asked."""
+    again: bool = True
+    """Ask the same once more, later, when nobody could serve."""
+    any_style: bool = False
+    """A style that a model does not list is left out, with a note, instead of passing the model over."""
     max_cost_usd: Annotated[Decimal, Field(ge=0)] | None = None
     confirm_above_usd: Annotated[Decimal, Field(ge=0)] | None = None
     """What costs more waits for a person to agree before it is bought."""
@@ -163,6 +164,8 @@ class GenerateRequest(BaseModel):
     partial_images: Annotated[int, Field(ge=0, le=3)] = 0
     """How many previews the caller wants to see on the way."""
     project: ProjectName = "default"
+    scene: SceneId | None = None
+    """What the picture belongs to within its project: the caller's own mark."""
     user: Name | None = None
     quote: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(clean_text)] | None = None
     """A quote that is accepted: the job never costs more than it says."""
@@ -172,6 +175,8 @@ class GenerateRequest(BaseModel):
         dict[Name, JsonValue], Field(max_length=MAX_OPTIONS), AfterValidator(clean_options)
     ] = {}
     """What only this model understands, by the names its catalog entry lists."""
+    prompting: Prompting | None = None
+    """How the prompt is to be rewritten before it is sent; None: not at all."""
     policy: Policy = Policy()
 
     @field_validator("prompt")
@@ -208,6 +213,12 @@ class GenerateRequest(BaseModel):
         return self
 
     @property
+    def asked_prompt(self) -> str:
+        """The prompt as the caller wrote it, also where it was rewritten since."""
+        done = None if self.prompting is None else self.prompting.done
+        return self.prompt if done is None else done.prompt
+
+    @property
     def size(self) -> "tuple[int, int] | None":
         """(width, height) in pixels when both are known."""
         return (self.width, self.height) if self.width and self.height else None
@@ -241,8 +252,10 @@ class RequestFields(TypedDict, total=False):
     compression: int | None
     partial_images: int
     project: str
+    scene: str | None
     user: str | None
     quote: str | None
     priority: int
     options: dict[str, JsonValue]
+    prompting: Prompting | None
     policy: Policy

@@ -28,7 +28,7 @@ class Order(_Body):
     height: Side
     steps: Annotated[int, Field(ge=1, le=100)]
     guidance_scale: Annotated[float, Field(ge=1, le=30)]
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=10)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=20)]
     previews: bool = False
 
 

@@ -1,6 +1,6 @@
 """`plan` turns a request into a route: total, deterministic, explained."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -75,13 +75,19 @@ def plan(
     if not choices:
         misfit = misfits[0] if misfits and len(misfits) == len(named) else None
         raise _nothing(passed, misfit, dear=dear, passing=passing)
-    best = sorted(ordered(choices, request.policy.prefer), key=_promised(agreed))
+    ranked = sorted(ordered(choices, request.policy.prefer), key=_wished(request))
+    best = sorted(ranked, key=_promised(agreed))
     targets = [best[0], *_fallbacks(request, best, passed, ceiling)] if request.policy.fallback else best[:1]
     return Route(
         targets=tuple(_explained(one) for one in targets),
         passed_over=tuple(passed[:_MOST_REASONS]),
         alternatives=tuple(one.target for one in best[1 : 1 + _ALTERNATIVES]),
     )
+
+
+def _wished(request: GenerateRequest) -> Callable[[Choice], bool]:
+    """Sort key: the provider that the policy wants first, then the rest."""
+    return lambda choice: request.policy.first not in (None, choice.target.provider)
 
 
 def _promised(agreed: Agreed | None) -> Callable[[Choice], int]:
@@ -147,15 +153,24 @@ def _fallbacks(
     """
     first = best[0]
     following: list[Choice] = []
-    asked = {first.account.name}
+    asked, providers = {first.account.name}, {first.target.provider}
     for choice in best[1:]:
-        reason = _not_after(first, choice, request, ceiling)
+        reason = _not_after(first, choice, request, ceiling) or _too_many(choice, providers, request)
         if reason is not None:
             passed.append(PassedOver(target=choice.target.name, reason=reason))
         elif request.model is not None or choice.account.name not in asked:
             asked.add(choice.account.name)
+            providers.add(choice.target.provider)
             following.append(choice)
     return following
+
+
+def _too_many(choice: Choice, providers: Collection[str], request: GenerateRequest) -> str | None:
+    """Why the policy leaves no place for another provider, None when it does."""
+    most = request.policy.providers
+    if most is None or choice.target.provider in providers or len(providers) < most:
+        return None
+    return f"not fallen back to: policy.providers allows {most}"
 
 
 def _not_after(
@@ -164,7 +179,8 @@ def _not_after(
     """Why the choice may not be fallen back to, None when it may."""
     ceiling = first.target.price_usd if ceiling is None else ceiling
     price = choice.target.price_usd
-    if price is None or (price and (ceiling is None or price > ceiling)):
+    bounded = not request.policy.dearer or first.target.free
+    if bounded and (price is None or (price and (ceiling is None or price > ceiling))):
         return f"not fallen back to: dearer than {first.target.name}; policy.max_cost_usd allows more"
     if choice.target.model == first.target.model or request.policy.substitutes:
         return None

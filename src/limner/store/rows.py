@@ -198,7 +198,7 @@ def to_artifact(row: Row[Any]) -> Artifact:
     """A finished picture."""
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
     values["index"] = values.pop("idx")
-    del values["attempt_id"]
+    del values["attempt_id"], values["status"]
     return Artifact(**values | {"recipe": Recipe.model_validate_json(row.recipe)})
 
 

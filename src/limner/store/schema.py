@@ -3,9 +3,11 @@
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
+    DateTime,
     Double,
     ForeignKey,
     Index,
@@ -16,8 +18,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     text,
+    true,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -154,6 +159,7 @@ artifacts = Table(
     Column("file", String(80), nullable=False),
     Column("recipe", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("status", String(20), nullable=False, server_default="active"),
     UniqueConstraint("job_id", "idx", name="uq_artifacts_job_idx"),
     UniqueConstraint("project", "provider", "file", name="uq_artifacts_place"),
 )
@@ -181,10 +187,108 @@ ledger = Table(
     Column("account", String(64), nullable=False, server_default=""),
     Column("ordered_at", Double, nullable=False, server_default="0"),
 )
+# The rest is as the clients of the programs before Limner read it; views over the journal complete it.
+ROW_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+TIME = DateTime(timezone=True)
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("slug", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("description", Text),
+    Column("user_id", String(200)),
+    Column("created_at", TIME, nullable=False, server_default=func.current_timestamp()),
+    Column("updated_at", TIME, nullable=False, server_default=func.current_timestamp()),
+    Column("deleted_at", TIME),
+    UniqueConstraint("slug", name="uq_projects_slug"),
+)
+provider_configs = Table(
+    "provider_configs",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("provider", String(50), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("description", Text),
+    Column("base_url", String(500)),
+    Column("api_key_env", String(100)),
+    Column("is_enabled", Boolean, nullable=False, server_default=true()),
+    Column("default_model", String(255)),
+    Column("supported_formats", JSON().with_variant(postgresql.ARRAY(Text), "postgresql")),
+    Column("max_width", Integer),
+    Column("max_height", Integer),
+    Column("max_images", Integer),
+    Column("rate_limit_per_minute", Integer),
+    Column("rate_limit_per_hour", Integer),
+    Column("config_schema", JSON),
+    Column("created_at", TIME, nullable=False, server_default=func.current_timestamp()),
+    Column("updated_at", TIME, nullable=False, server_default=func.current_timestamp()),
+    UniqueConstraint("provider", name="uq_provider_configs_provider"),
+)
+Index("ix_provider_configs_is_enabled", provider_configs.c.is_enabled)
 # Each holds all that a budget's sum needs: the sum is taken while the only writer waits for it.
 Index("ix_ledger_ordered", ledger.c.ordered_at, ledger.c.project, ledger.c.kind, ledger.c.micros)
 Index("ix_ledger_tenant", ledger.c.tenant, ledger.c.ordered_at, ledger.c.kind, ledger.c.micros)
 Index("ix_ledger_account", ledger.c.account, ledger.c.ordered_at, ledger.c.kind, ledger.c.micros)
+
+prompt_templates = Table(
+    "prompt_templates",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("negative_prompt", Text),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("tenant", String(200), nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+prompt_experiments = Table(
+    "prompt_experiments",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("arms", Text, nullable=False),
+    Column("tenant", String(200), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+)
+
+prompt_trials = Table(
+    "prompt_trials",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("experiment", String(64), nullable=False),
+    Column("arm", String(72), nullable=False),
+)
+Index("ix_prompt_trials_experiment", prompt_trials.c.experiment, prompt_trials.c.arm)
+
+prompt_verdicts = Table(
+    "prompt_verdicts",
+    metadata,
+    Column("tenant", String(200), primary_key=True),
+    Column("image_id", String(36), primary_key=True),
+    Column("verdict", String(8), nullable=False),
+    Column("style", String(200)),
+    Column("size", String(16), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("experiment", String(64)),
+    Column("arm", String(72)),
+    Column("at", Double, nullable=False),
+)
+Index("ix_prompt_verdicts_experiment", prompt_verdicts.c.experiment, prompt_verdicts.c.arm)
+
+prompt_rewrites = Table(
+    "prompt_rewrites",
+    metadata,
+    Column("step", String(16), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("outcome", String(8), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("characters_before", BigInteger, nullable=False),
+    Column("characters_after", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("retries", BigInteger, nullable=False),
+)
 
 
 class clock(GenericFunction[float]):  # noqa: N801 - an SQL function is written like one

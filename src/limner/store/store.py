@@ -21,9 +21,10 @@ from limner.core.events import JobEvent
 from limner.core.job import Artifact, Decided, Failure, Job, JobState
 from limner.core.quote import Target
 from limner.core.usage import Audit, UsageBy, UsageReport
-from limner.store import agree, books, consent, line, money, rows, steps
+from limner.store import agree, books, consent, line, money, projects, rows, steps
 from limner.store import statements as sql
 from limner.store.connections import Connections, Taken
+from limner.store.prompts import PromptStore
 from limner.store.rows import NewJob, OpenAttempt, Standing, Ticket, Work
 from limner.store.schema import answers, artifacts, events, inputs, jobs
 
@@ -43,8 +44,16 @@ class Store:
     ) -> None:
         self._database = database
         self.owner = owner
+        self.prompts = PromptStore(database)
         self._rules = rules or money.Unbounded()
+        self._projects: set[str] = set()
+        """Projects that are known to have a row."""
         self.caps = caps or {}
+
+    @property
+    def connections(self) -> Connections:
+        """The database, for what else is kept in it."""
+        return self._database
 
     @property
     def shared(self) -> bool:
@@ -82,6 +91,8 @@ class Store:
                 refusal = self._full(connection, attempt)
             if refusal is not None:
                 return refusal  # not raised: writes that share the transaction need not run again
+            if new.job.request.project not in self._projects:
+                projects.ensure(connection, new.job.request.project, new.tenant)
             values = rows.job_values(new)
             if attempt is None:
                 sql.ADD_JOB.run(connection, values)
@@ -97,6 +108,8 @@ class Store:
             return await self._database.read(lambda connection: steps.written(connection, new))
         if isinstance(answer, LimnerError):
             raise answer
+        if answer is None:
+            self._projects.add(new.job.request.project)
         return answer
 
     async def earlier(self, tenant: str, client_key: str, fingerprint: str) -> Job | None:
@@ -413,12 +426,14 @@ class Store:
 
     async def image(self, image_id: str) -> Artifact:
         """A picture by id. Raises `NotFound`."""
-        return await self._image(select(artifacts).where(artifacts.c.id == image_id), image_id)
+        there = (artifacts.c.id == image_id, artifacts.c.status == "active")
+        return await self._image(select(artifacts).where(*there), image_id)
 
     async def image_at(self, project: str, provider: str, file: str) -> Artifact:
         """A picture by its place in storage. Raises `NotFound`."""
         place = (artifacts.c.project == project, artifacts.c.provider == provider, artifacts.c.file == file)
-        return await self._image(select(artifacts).where(*place), f"{project}/{provider}/{file}")
+        there = (*place, artifacts.c.status == "active")
+        return await self._image(select(artifacts).where(*there), f"{project}/{provider}/{file}")
 
     async def answer(self, attempt_id: str) -> bytes | None:
         """The raw answer of an attempt, empty when a blob holds it, None when there is none."""
