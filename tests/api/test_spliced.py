@@ -71,5 +71,6 @@ async def test_a_file_that_goes_later_cuts_the_answer_off():
         messages.append(message)
 
     with pytest.raises(NotFound):
-        await Spliced(Shelf(a=b"abc"), [picture("a", 3), b",", picture("b", 3)], {})({}, None, send)
+        shelf = Shelf(a=bytes(PIECE))
+        await Spliced(shelf, [picture("a", PIECE), b",", picture("b", 3)], {})({}, None, send)
     assert messages[-1]["more_body"] is True

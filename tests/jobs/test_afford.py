@@ -34,7 +34,7 @@ async def said(outcomes, policy=None):
     """Walk over these targets, each with what it comes to."""
     asked = []
 
-    async def place(one, why):
+    async def place(one, why, _followed):
         asked.append((one.provider, why))
         outcome = outcomes[one.provider]
         if isinstance(outcome, Exception):

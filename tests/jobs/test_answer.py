@@ -17,7 +17,8 @@ DONES = st.builds(
 
 @given(DONES)
 def test_an_answer_comes_back_as_it_was_packed(done):
-    assert unpack(pack(done)) == done
+    assert unpack(pack(done)) == (done, ())
+    assert unpack(pack(done, ("a" * 64, "b" * 64))) == (done, ("a" * 64, "b" * 64))
 
 
 @given(DONES, st.data())

@@ -23,7 +23,7 @@ NAMED, TICKETED, BLIND = Recovery.NAMED, Recovery.TICKETED, Recovery.BLIND
 EARLY = [("enqueue", "after"), ("submit", "before"), ("submit", "after")]
 TICKET = [("hold", "before"), ("hold", "after"), ("poll", "before")]
 KEEP = [("answered", "before"), ("answered", "after")]
-KEEP_LARGE = [("keep", "before"), ("keep", "after"), *KEEP]
+KEEP_LARGE = [("put", "before"), ("put", "after"), ("keep", "before"), ("keep", "after"), *KEEP]
 END = [
     ("put", "before"),
     ("put", "after"),
@@ -32,6 +32,7 @@ END = [
     ("finish", "before"),
     ("finish", "after"),
 ]
+END_LARGE = END[2:]
 
 
 @cache
@@ -212,11 +213,24 @@ async def test_a_blind_vendors_lost_answer_counts_as_charged_and_is_not_bought_a
     assert_counted_as_charged(home, job, orders, desk)
 
 
-@pytest.mark.parametrize("line", [*KEEP_LARGE, *END, ("drop", "before")], ids="-".join)
+@pytest.mark.parametrize("line", [*KEEP_LARGE, *END_LARGE], ids="-".join)
 async def test_a_large_answer_is_as_safe_as_a_small_one(home, monkeypatch, line):
     job, desk = await death_and_recovery(home, monkeypatch, TICKETED, line, large=True)
     assert_bought_once(home, job, desk)
     assert len(desk.bill) == 1
+
+
+@pytest.mark.parametrize("line", [("keep", "after"), *KEEP, *END_LARGE], ids="-".join)
+async def test_a_blind_vendors_large_answer_is_safe_as_soon_as_its_files_are_named(home, monkeypatch, line):
+    job, desk = await death_and_recovery(home, monkeypatch, BLIND, line, large=True)
+    assert_bought_once(home, job, desk)
+    assert len(desk.bill) == 1
+
+
+@pytest.mark.parametrize("line", [("put", "before"), ("put", "after"), ("keep", "before")], ids="-".join)
+async def test_a_blind_vendors_large_answer_that_was_not_kept_counts_as_charged(home, monkeypatch, line):
+    job, desk = await death_and_recovery(home, monkeypatch, BLIND, line, large=True)
+    assert_counted_as_charged(home, job, 1, desk)
 
 
 @pytest.mark.parametrize("line", [*EARLY, *TICKET, *KEEP, *END], ids="-".join)

@@ -1,11 +1,11 @@
 """Reading what was sent, with limits: a body is bounded, on time, JSON, and says each thing once."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-import anyio
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
@@ -87,7 +87,7 @@ async def pour(request: Request, into: Callable[[bytes], object], limit: int, wi
         raise _too_large(limit)
     length = 0
     try:
-        with anyio.fail_after(within_s):
+        async with asyncio.timeout(within_s):  # anyio.fail_after takes three times as long
             async for chunk in request.stream():
                 length += len(chunk)
                 if length <= limit:

@@ -25,35 +25,37 @@ class Spliced(Response):
         self.background = None
         self._limner = limner
         self._parts = parts
-        length = sum(len(one) if isinstance(one, bytes) else _encoded(one.size_bytes) for one in parts)
-        self.init_headers({"content-length": str(length)} | dict(headers))
+        self._length = sum(len(one) if isinstance(one, bytes) else _length(one.size_bytes) for one in parts)
+        self.init_headers({"content-length": str(self._length)} | dict(headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all parts."""
-        begun = False
+        sent = 0
         async for piece in self._pieces():
-            if not begun:
-                begun = True
+            if not sent:
                 start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
                 await send(start)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            sent += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": sent < self._length})
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        """Texts travel with the piece that follows them: small ones cost as much to send as large ones."""
+        """What is small travels with what follows it: it costs as much to send as something large."""
         held: list[bytes] = []
+        length = 0
         for part in self._parts:
-            if isinstance(part, bytes):
-                held.append(part)
-                continue
-            for start in range(0, part.size_bytes, PIECE):
-                data = await self._limner.part(part, start, PIECE)
-                held.append(pybase64.b64encode(data))
-                yield b"".join(held)
-                held.clear()
-        yield b"".join(held)
+            for start in (0,) if isinstance(part, bytes) else range(0, part.size_bytes, PIECE):
+                held.append(part if isinstance(part, bytes) else await self._encoded(part, start))
+                length += len(held[-1])
+                if length >= PIECE:
+                    yield b"".join(held)
+                    held, length = [], 0
+        if held:
+            yield b"".join(held)
+
+    async def _encoded(self, picture: Artifact, start: int) -> bytes:
+        return pybase64.b64encode(await self._limner.part(picture, start, PIECE))
 
 
-def _encoded(size: int) -> int:
+def _length(size: int) -> int:
     """Characters of base64 for `size` bytes."""
     return -(-size // 3) * 4

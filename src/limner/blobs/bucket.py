@@ -1,6 +1,8 @@
 """An object store through obstore. Today memory, for tests and trials; S3 and its like fit the same calls."""
 
+import asyncio
 import time
+from collections.abc import Callable
 
 import obstore
 from obstore.exceptions import BaseError
@@ -19,16 +21,19 @@ class Bucket:
     def __str__(self) -> str:
         return self.name
 
-    async def write(self, key: str, data: bytes) -> None:
-        """Write or replace."""
+    async def write(self, key: str, data: bytes, *, synced: bool = True) -> None:
+        """Write or replace; what is confirmed is always synced."""
         try:
             await obstore.put_async(self._store, key, data)
         except (BaseError, OSError) as error:
             raise self._refused("write to", error) from error
 
-    async def add(self, key: str, data: bytes, *, synced: bool) -> None:
-        """The same as `write`: an object is never half there, and writing it again makes it young."""
+    async def add(self, name: Callable[[bytes], str], data: bytes, *, synced: bool) -> str:
+        """Write under the key that `name` gives the bytes, and return it: an object is never half there, and
+        writing it again makes it young."""
+        key = await asyncio.to_thread(name, data)
         await self.write(key, data)
+        return key
 
     async def secure(self, key: str, size: int) -> bool:
         """What was confirmed is kept: only look whether it is there in full length."""

@@ -30,6 +30,8 @@ _UNFINISHED = "unfinished"
 _NUMBERS = itertools.count()
 P = ParamSpec("P")
 T = TypeVar("T")
+Name = Callable[[bytes], str]
+"""The key of these bytes; large ones are hashed where they are written, in one thread."""
 
 
 class Folder:
@@ -42,17 +44,23 @@ class Folder:
     def __str__(self) -> str:
         return str(self.root)
 
-    async def write(self, key: str, data: bytes) -> None:
-        """Write or replace; on disk, name and all, on return. A cancelled write is finished by its thread."""
-        await asyncio.to_thread(self._guarded, "write to", self._place, self.root / key, data)
-
-    async def add(self, key: str, data: bytes, *, synced: bool) -> None:
-        """Like `write`, but leaves a file with these very bytes as it is, made young again. Unsynced and
-        small, it is written on the spot: without the wait for the disk that costs less than a thread."""
+    async def write(self, key: str, data: bytes, *, synced: bool = True) -> None:
+        """Write or replace; synced, it is on disk, name and all, on return. A cancelled write is finished by
+        its thread. Unsynced and small, it is written on the spot."""
         if synced or len(data) > INLINE:
-            await asyncio.to_thread(self._guarded, "write to", self._add, self.root / key, data, synced)
+            await asyncio.to_thread(
+                self._guarded, "write to", self._place, self.root / key, data, synced=synced
+            )
         else:
-            self._guarded("write to", self._add, self.root / key, data, synced)
+            self._guarded("write to", self._place, self.root / key, data, synced=False)
+
+    async def add(self, name: Name, data: bytes, *, synced: bool) -> str:
+        """Write under the key that `name` gives the bytes, and return it; a file with these very bytes is
+        left as it is, made young again. Unsynced and small, it is written on the spot: without the wait for
+        the disk that costs less than a thread."""
+        if synced or len(data) > INLINE:
+            return await asyncio.to_thread(self._guarded, "write to", self._add, name, data, synced)
+        return self._guarded("write to", self._add, name, data, synced)
 
     async def secure(self, key: str, size: int) -> bool:
         """Sync a file that was added unsynced; False when it is not there in full length."""
@@ -127,7 +135,12 @@ class Folder:
         with contextlib.suppress(NotADirectoryError):
             path.unlink(missing_ok=True)
 
-    def _add(self, path: Path, data: bytes, synced: bool) -> None:
+    def _add(self, name: Name, data: bytes, synced: bool) -> str:
+        key = name(data)
+        self._leave_or_place(self.root / key, data, synced)
+        return key
+
+    def _leave_or_place(self, path: Path, data: bytes, synced: bool) -> None:
         try:
             same = path.stat().st_size == len(data) and path.read_bytes() == data
         except FileNotFoundError:

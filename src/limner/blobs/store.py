@@ -1,6 +1,5 @@
 """Pictures and raw answers by key, in a folder or an object store chosen by an address."""
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Collection
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.store import MemoryStore
 
 from limner.blobs.bucket import Bucket
-from limner.blobs.folder import INLINE, Folder
+from limner.blobs.folder import Folder, Name
 from limner.core.errors import InvalidRequest, NotFound, SetupError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -24,8 +23,8 @@ Referenced = Callable[[Collection[str]], Awaitable[Collection[str]]]
 
 
 class _Place(Protocol):
-    async def write(self, key: str, data: bytes) -> None: ...
-    async def add(self, key: str, data: bytes, *, synced: bool) -> None: ...
+    async def write(self, key: str, data: bytes, *, synced: bool) -> None: ...
+    async def add(self, name: Name, data: bytes, *, synced: bool) -> str: ...
     async def secure(self, key: str, size: int) -> bool: ...
     async def read(self, key: str) -> bytes | None: ...
     async def part(self, key: str, start: int, size: int) -> bytes | None: ...
@@ -58,9 +57,8 @@ class Blobs:
         With `synced` false it survives a crash of this process but not yet a power cut: for a caller that can
         make it again, and calls `secure` later, when that costs next to nothing.
         """
-        digest = await asyncio.to_thread(_digest, data) if len(data) > INLINE else _digest(data)
-        await self._place.add(_place_of(digest), data, synced=synced)
-        return digest
+        key = await self._place.add(_place_by_digest, data, synced=synced)
+        return key.rpartition("/")[2]
 
     async def secure(self, digest: str, size_bytes: int) -> bool:
         """See that a picture put without syncing is on disk; False when it is not there in full length."""
@@ -80,9 +78,10 @@ class Blobs:
             raise NotFound(f"no picture {digest} in {self}")
         return data
 
-    async def keep(self, key: str, data: bytes) -> None:
-        """Save an answer as it came, before anything in it is read; replaces what was kept under this key."""
-        await self._place.write(_answer(key), data)
+    async def keep(self, key: str, data: bytes, *, synced: bool = True) -> None:
+        """Save an answer as it came, before anything in it is read; replaces what was kept under this key.
+        With `synced` false it survives a crash of this process, and not a power cut."""
+        await self._place.write(_answer(key), data, synced=synced)
 
     async def kept(self, key: str) -> bytes | None:
         """The answer kept under this key, None when there is none."""
@@ -130,8 +129,8 @@ def _open(url: str) -> _Place:
     raise SetupError(f"blob_url {url!r} is not known: give a folder, file:///path/of/a/folder, or memory://")
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _place_by_digest(data: bytes) -> str:
+    return _place_of(hashlib.sha256(data).hexdigest())
 
 
 def _place_of(digest: str) -> str:

@@ -17,7 +17,7 @@ import orjson
 from pydantic import ValidationError
 
 from limner.catalog import options
-from limner.catalog.model import Model, ProviderEntry
+from limner.catalog.model import Model, Models, ProviderEntry
 from limner.core.errors import SetupError
 
 _log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Catalog:
         self._seen = _stamp(folder)
         self._look_at = time.monotonic() + _LOOK_EVERY_S
         self._listings = self._merge()
+        self._models_of: tuple[Listing, ...] | None = None
+        self._models = Models()
         self.fault: str | None = None
 
     @classmethod
@@ -83,9 +85,13 @@ class Catalog:
                 _log.error("the catalog stays as it was: %s", error)
         return self._listings
 
-    def models(self) -> tuple[Model, ...]:
-        """Every model, in the order of the listings."""
-        return tuple(chain.from_iterable(listing.models for listing in self.listings()))
+    def models(self) -> Models:
+        """Every model, in the order of the listings; the same object until the catalog changes."""
+        listings = self.listings()
+        if self._models_of is not listings:
+            self._models_of = listings
+            self._models = Models(chain.from_iterable(listing.models for listing in listings))
+        return self._models
 
     def entry(self, provider: str) -> ProviderEntry | None:
         """What is said of a provider; None when nothing is."""

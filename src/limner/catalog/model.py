@@ -1,5 +1,6 @@
 """An entry of the catalog."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -143,11 +144,37 @@ class Model(BaseModel):
 
     def known_as(self, name: str) -> bool:
         """True when the caller's `name` means this model."""
-        if self.open and name.startswith(f"{self.provider}/"):
-            return True
-        own = (self.id, self.ref) if self.ref else (self.id,)
-        here = [f"{self.provider}/{one}" for one in own]
-        return name in (*own, *here, *self.aliases, *self.stands_in_for)
+        # Asked of every entry for every order: no text is built for those it does not mean.
+        if name in (self.id, self.ref) or name in self.aliases or name in self.stands_in_for:
+            return name != ""
+        provider, slash, own = name.partition("/")
+        if not slash or provider != self.provider:
+            return False
+        return self.open or own in (self.id, self.ref)
+
+
+class Models(tuple[Model, ...]):
+    """All entries of a catalog, in order; remembers what a name means, since most orders say the same few."""
+
+    _MOST = 1000
+
+    def __init__(self, _models: Iterable[Model] = ()) -> None:
+        self._named: dict[str, tuple[Model, ...]] = {}
+
+    @classmethod
+    def of(cls, models: Iterable[Model]) -> "Models":
+        """These entries, as they are where they are such a list already."""
+        return models if isinstance(models, cls) else cls(models)
+
+    def known_as(self, name: str) -> tuple[Model, ...]:
+        """The entries that the caller's `name` means."""
+        found = self._named.get(name)
+        if found is None:
+            found = tuple(model for model in self if model.known_as(name))
+            if len(self._named) >= self._MOST:  # somebody makes up names
+                self._named.clear()
+            self._named[name] = found
+        return found
 
 
 class ProviderEntry(BaseModel):

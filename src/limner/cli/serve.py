@@ -17,10 +17,10 @@ import uvicorn
 from limner.api.app import create_app
 from limner.app import Limner
 from limner.cli import session, tune, view, words
+from limner.cli.later import Later
 from limner.cli.logs import configure
 from limner.config import Loaded, load
 from limner.core.errors import InvalidRequest, SetupError
-from limner.mcp.http import McpDoor
 
 if TYPE_CHECKING:
     from limner.cli.rpc import Place
@@ -83,7 +83,7 @@ async def _made(
 async def _serve(limner: Limner, listener: socket.socket, rpc: "Place | None") -> None:
     settings = limner.settings
     base = f"http://{authority(settings.host, listener.getsockname()[1])}"
-    models = McpDoor(limner, ceiling=settings.mcp_session_usd, public_url=settings.public_url)
+    models = Later(limner)
     server = _Server(
         uvicorn.Config(
             create_app(
@@ -106,9 +106,10 @@ async def _serve(limner: Limner, listener: socket.socket, rpc: "Place | None") -
     loop = asyncio.get_running_loop()
     for number in session.STOP:
         loop.add_signal_handler(number, server.handle_exit, number, None)
-    async with limner, models.running(), _answering(limner, rpc) as service:
+    async with limner, anyio.create_task_group() as models.tasks, _answering(limner, rpc) as service:
         server.beside = service
         await server.serve(sockets=[listener])
+        models.tasks.cancel_scope.cancel()
 
 
 def _answering(limner: Limner, rpc: "Place | None") -> AbstractAsyncContextManager["RpcServer | None"]:

@@ -1,6 +1,7 @@
 """A vendor's answer as one blob, so that what was bought is kept whole and at once.
 
-Layout: 4 bytes big-endian length of the head, the head as JSON, then the pictures one after the other.
+Layout: 4 bytes big-endian length of the head, the head as JSON, then the pictures one after the other; of an
+answer whose pictures are stored as files already, the head names them by digest.
 """
 
 import struct
@@ -21,10 +22,11 @@ class _Head(BaseModel):
     links: tuple[str, ...] = ()
     usage: Usage | None = None
     marks: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
-def pack(done: Done) -> bytes:
-    """The answer's bytes."""
+def pack(done: Done, files: tuple[str, ...] = ()) -> bytes:
+    """The answer's bytes. `files` are digests of pictures that are stored elsewhere."""
     head = _Head(
         sizes=tuple(len(image) for image in done.images),
         seeds=done.seeds,
@@ -33,13 +35,14 @@ def pack(done: Done) -> bytes:
         links=done.links,
         usage=done.usage,
         marks=done.marks,
+        files=files,
     )
     text = head.model_dump_json().encode()
     return b"".join((_LENGTH.pack(len(text)), text, *done.images))
 
 
-def unpack(data: bytes) -> Done:
-    """The answer from its bytes. Raises `Malformed` when they are not one."""
+def unpack(data: bytes) -> tuple[Done, tuple[str, ...]]:
+    """The answer from its bytes, and the digests of its pictures that are files. Raises `Malformed`."""
     try:
         (length,) = _LENGTH.unpack_from(data)
         start = _LENGTH.size + length
@@ -52,7 +55,7 @@ def unpack(data: bytes) -> Done:
         start += size
     if start != len(data):
         raise Malformed(f"a kept answer has {len(data)} bytes where its head says {start}")
-    return Done(
+    done = Done(
         images=tuple(images),
         links=head.links,
         seeds=head.seeds,
@@ -61,3 +64,4 @@ def unpack(data: bytes) -> Done:
         usage=head.usage,
         marks=head.marks,
     )
+    return done, head.files

@@ -14,10 +14,10 @@ from limner.core.errors import (
 )
 from limner.core.quote import Target
 from limner.jobs import ceiling, consent
-from limner.jobs.answer import unpack
 from limner.jobs.ceiling import Ceiling
 from limner.jobs.deadline import Overdue
 from limner.jobs.holding import Holding, Undecided
+from limner.jobs.kept import kept_answer
 from limner.jobs.ordering import Ordering
 from limner.jobs.orders import call_of
 from limner.jobs.reconcile import listed_by, may_fall_back, next_step
@@ -104,13 +104,12 @@ class Buying:
 
     async def _resume(self, attempt: OpenAttempt) -> Bought | Failures:
         """Finish what was left open, before anything new is planned."""
-        kept = await self._held.means.blobs.kept(attempt.id)
-        if kept is None:
-            kept = await self._held.means.store.answer(attempt.id)
-            self._held.small = bool(kept)
+        means = self._held.means
         try:
-            if kept:
-                return await self._ordering.fetched(attempt, unpack(kept))
+            kept = await kept_answer(means.store, means.blobs, attempt.id)
+            if kept is not None:
+                self._held.small = kept.in_journal
+                return await self._ordering.fetched(attempt, kept.done)
             provider = self._held.means.provider(attempt.target)
             match next_step(attempt, provider.recovery):
                 case "poll" if attempt.state == "submitting":

@@ -1,17 +1,20 @@
 """Hang what was bought: each picture of an answer becomes a file with its recipe and a record of it."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+from limner.blobs.store import Blobs
 from limner.core.ids import uuid7
-from limner.core.job import Artifact, Job, Recipe, folder_of
+from limner.core.job import Artifact, Job, Recipe
 from limner.core.quote import Note, Target
 from limner.core.request import EXTENSION, Policy
 from limner.jobs import pictures
 from limner.providers.base import Done
 
-Save = Callable[[bytes, str], Awaitable[str]]
-"""Store a file's bytes, also to be seen under a path in storage; returns their digest."""
+Save = Callable[[bytes], Awaitable[str]]
+"""Store a file's bytes; returns their digest."""
+Hung = tuple[tuple[Artifact, ...], tuple[Note, ...]]
+"""The records of all pictures of an answer, and what had to be told about them."""
 
 _NOT_IN_A_RECIPE = {
     "count": 1,
@@ -26,10 +29,8 @@ _NOT_IN_A_RECIPE = {
 """A picture's file travels: it says how it was made, not who asked or how it was to be routed."""
 
 
-async def hang(
-    job: Job, target: Target, done: Done, version: str, save: Save
-) -> tuple[tuple[Artifact, ...], tuple[Note, ...]]:
-    """The records of all pictures, and what had to be told about them. Raises `InvalidImage` when an answer
+async def hang(job: Job, target: Target, done: Done, version: str, save: Save) -> Hung:
+    """Every picture stored, and its record. Raises `InvalidImage` when an answer
     holds something that is no picture, and what `save` raises."""
     artifacts: list[Artifact] = []
     notes: list[Note] = []
@@ -44,7 +45,7 @@ async def hang(
                 id=identity,
                 job_id=job.id,
                 index=index,
-                digest=await save(picture.data, f"images/{project}/{folder_of(target.provider)}/{file}"),
+                digest=await save(picture.data),
                 size_bytes=len(picture.data),
                 width=picture.kind.width,
                 height=picture.kind.height,
@@ -67,6 +68,12 @@ async def hang(
         said = f"the provider sent {len(artifacts)} pictures, {missing} fewer"
         notes.append(Note(field="count", message=said))
     return tuple(artifacts), tuple(notes)
+
+
+async def show(blobs: Blobs, images: Sequence[Artifact]) -> None:
+    """Let people find the files by their places in storage. Raises `StorageError`."""
+    for image in images:
+        await blobs.link(image.digest, image.path.removeprefix("/storage/"))
 
 
 def _recipe(job: Job, target: Target, done: Done, index: int, version: str) -> Recipe:

@@ -18,7 +18,7 @@ from limner.core.lost import AskedBy, Finding, LostOrder, Outcome
 from limner.core.money import from_micros
 from limner.imaging.sniff import InvalidImage
 from limner.jobs import late
-from limner.jobs.answer import unpack
+from limner.jobs.kept import kept_answer
 from limner.jobs.means import Means
 from limner.jobs.orders import call_of
 from limner.jobs.reconcile import listed_by
@@ -97,9 +97,9 @@ async def _cleared(means: Means, attempt: OpenAttempt, error: ProviderError) -> 
 async def _learnt(means: Means, attempt: OpenAttempt) -> tuple[Done | Pending | None, How]:
     """The answer and how it was learnt; None when there certainly is no such order. Raises `ProviderError`
     where asking tells nothing, and `NoRoute` where the account is gone."""
-    kept = await means.blobs.kept(attempt.id) or await means.store.answer(attempt.id)
-    if kept:
-        return unpack(kept), "direct"
+    kept = await kept_answer(means.store, means.blobs, attempt.id)
+    if kept is not None:
+        return kept.done, "direct"
     provider = means.provider(attempt.target)
     if attempt.ticket is not None:
         return await provider.poll(attempt.ticket), "resumed"

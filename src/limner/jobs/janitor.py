@@ -1,5 +1,7 @@
 """Lets raw answers go once the pictures made of them are safe on disk, and mends pictures that are not.
 
+Nothing is swept while an answer is kept as files that no record names yet.
+
 A small picture's file is not synced when its job ends: its raw answer is, in the journal, and from that the
 same file can be made again. Some time later, when the kernel has written the file by itself and syncing it
 costs next to nothing, the file is synced and the raw answer forgotten. A file lost to a power cut in between
@@ -11,11 +13,11 @@ import logging
 import time
 
 from limner.blobs.store import Blobs
-from limner.core.errors import LimnerError, Malformed
+from limner.core.errors import LimnerError, Malformed, Unknown
 from limner.core.job import Artifact
 from limner.imaging.sniff import InvalidImage
 from limner.jobs import pictures
-from limner.jobs.answer import unpack
+from limner.jobs.kept import kept_answer
 from limner.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Janitor:
             tidied = 0
             try:
                 tidied = await self.tidy(age_s)
-                if time.monotonic() >= sweep_at:
+                if time.monotonic() >= sweep_at and not await self._store.answers_open():
                     sweep_at = time.monotonic() + _SWEEP_EVERY_S
                     await self._blobs.sweep(_ORPHAN_AGE_S, self._store.referenced)
             except LimnerError as error:
@@ -64,14 +66,14 @@ class Janitor:
 
     async def _mend(self, attempt_id: str, artifact: Artifact) -> None:
         """Make the file again from the raw answer; the recipe holds no time, so the bytes are the same."""
-        answer = await self._store.answer(attempt_id) or await self._blobs.kept(attempt_id)
-        if answer is None:
-            _log.error("picture %s is gone from storage, and so is the answer it was made of", artifact.id)
-            return
         try:
-            data = unpack(answer).images[artifact.index]
+            kept = await kept_answer(self._store, self._blobs, attempt_id)
+            if kept is None:
+                _log.error("picture %s is gone from storage, and its answer, too", artifact.id)
+                return
+            data = kept.done.images[artifact.index]
             picture = await pictures.finish(data, artifact.recipe.request, artifact.recipe)
-        except (Malformed, InvalidImage, IndexError) as error:
+        except (Malformed, Unknown, InvalidImage, IndexError) as error:
             _log.error("picture %s cannot be made again: %s", artifact.id, error)
             return
         digest = await self._blobs.put(picture.data)

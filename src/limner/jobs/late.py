@@ -12,7 +12,7 @@ from limner.core.money import to_micros
 from limner.imaging.sniff import InvalidImage
 from limner.jobs.answer import pack
 from limner.jobs.ceiling import overcharged
-from limner.jobs.hang import hang
+from limner.jobs.hang import hang, show
 from limner.jobs.means import Means
 from limner.jobs.orders import price
 from limner.providers.base import Done
@@ -31,13 +31,9 @@ async def take(means: Means, attempt: OpenAttempt, done: Done, decided: Decided 
     if not done.images:
         raise InvalidImage("it holds none")
 
-    async def save(data: bytes, shown: str) -> str:
-        digest = await means.blobs.put(data)
-        await means.blobs.link(digest, shown)
-        return digest
-
     job = await means.store.job(attempt.job_id)
-    images, notes = await hang(job, attempt.target, done, means.version, save)
+    images, notes = await hang(job, attempt.target, done, means.version, means.blobs.put)
+    await show(means.blobs, images)
     cost = price(attempt, done, means) if decided is None else attempt.target.price_usd
     _, over = overcharged(cost, job.ceiling_usd)
     micros = None if cost is None else to_micros(cost)

@@ -1,12 +1,13 @@
 """All that running a job needs; built once by the app."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from limner.blobs.store import Blobs
 from limner.core.quote import Agreed, Route, Target
 from limner.core.request import GenerateRequest
+from limner.core.room import Room
 from limner.jobs.hooks import Hooks
 from limner.jobs.hub import Hub
 from limner.providers.base import Provider, Usage
@@ -33,3 +34,5 @@ class Means:
     settled: Callable[[Target, Usage], Decimal | None]
     """The price by a vendor's own count, None when the price does not go by that."""
     version: str
+    room: Room = field(default_factory=Room)
+    """How much of the vendors' answers is in memory at once."""

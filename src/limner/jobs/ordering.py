@@ -9,6 +9,7 @@ from limner.core.errors import (
     Malformed,
     ProviderError,
     Rejected,
+    StorageError,
     TimedOut,
     Unavailable,
 )
@@ -16,6 +17,7 @@ from limner.imaging.sniff import InvalidImage, sniff
 from limner.jobs import late
 from limner.jobs.answer import pack
 from limner.jobs.drive import Order, drive
+from limner.jobs.hang import Hung, hang
 from limner.jobs.holding import Holding, Undecided
 from limner.jobs.orders import call_of
 from limner.jobs.walk import Bought
@@ -37,6 +39,19 @@ class Ordering:
     async def order(self, attempt: OpenAttempt, ticket: Ticket | None, *, followed: bool = False) -> Bought:
         """Drive the order; its answer is kept whole before anything in it is looked at. One that is
         `followed` leaves some of the time to those who could be asked after it."""
+        async with self._held.means.room.seat():
+            done = await self._driven(attempt, ticket, followed=followed)
+            try:
+                hung = await self._keep(attempt, done)
+            except Fenced:
+                await self._too_late(attempt, done)
+                raise
+            if hung is not None:
+                return Bought(attempt, replace(done, images=()), hung)
+            return await self.fetched(attempt, done)
+
+    async def _driven(self, attempt: OpenAttempt, ticket: Ticket | None, *, followed: bool) -> Done:
+        """The vendor's answer. What fails is written down."""
         means = self._held.means
         provider = means.provider(attempt.target)
         order = Order(
@@ -83,12 +98,7 @@ class Ordering:
             self._held.slot.back()
         took_s = time.monotonic() - began if ticket is None else None
         means.pulse.succeeded(attempt.target.account, took_s)
-        try:
-            await self._keep(attempt, pack(done))
-        except Fenced:
-            await self._too_late(attempt, done)
-            raise
-        return await self.fetched(attempt, done)
+        return done
 
     def _leave_slot(self, provider: Provider) -> None:
         """What waits for a vendor keeps nobody else waiting; what is drawn on our own machines does."""
@@ -141,7 +151,11 @@ class Ordering:
             raise
         whole = replace(done, images=(*done.images, *images), links=())
         self._held.small = False
-        await self._held.steadily(lambda: self._held.means.blobs.keep(attempt.id, pack(whole)), "pictures")
+        hung = await self._hung(attempt, whole)
+        answer = pack(whole) if hung is None else _with_files(whole, hung)
+        await self._held.steadily(lambda: self._held.means.blobs.keep(attempt.id, answer), "pictures")
+        if hung is not None:
+            return Bought(attempt, replace(whole, images=()), hung)
         return await self._seen(attempt, whole)
 
     async def _seen(self, attempt: OpenAttempt, done: Done) -> Bought:
@@ -156,16 +170,45 @@ class Ordering:
             raise fault from error
         return Bought(attempt, done)
 
-    async def _keep(self, attempt: OpenAttempt, answer: bytes) -> None:
-        """The answer is on disk before anything in it is looked at: small ones beside the journal's row,
-        where they share its fsync, large ones as a blob."""
-        means = self._held.means
-        self._held.small = len(answer) <= SMALL_ANSWER
-        if not self._held.small:
-            await self._held.steadily(lambda: means.blobs.keep(attempt.id, answer), "answer")
+    async def _keep(self, attempt: OpenAttempt, done: Done) -> Hung | None:
+        """The answer is on disk before anything it says is believed: a small one beside the journal's row,
+        where it shares its fsync; large pictures as the files they become, written once and not twice; what
+        cannot become one as it came."""
+        means, hung = self._held.means, None
+        small = sum(map(len, done.images)) <= SMALL_ANSWER
+        if not small and not done.links:
+            hung = await self._hung(attempt, done)
+        data = _with_files(done, hung) if hung is not None else pack(done)
+        self._held.small = small or hung is not None
+        if not small:  # files that only the row would name are lost when we die before it
+            synced = hung is None
+            await self._held.steadily(lambda: means.blobs.keep(attempt.id, data, synced=synced), "answer")
+        row = data if self._held.small else b""
         event = self._held.record.event("storing", "storing")
-        data = answer if self._held.small else b""
         await self._held.steadily(
-            lambda: means.store.answered(attempt, self._held.epoch, data, [event]), "answer"
+            lambda: means.store.answered(attempt, self._held.epoch, row, [event]), "answer"
         )
         self._held.record.tell(event)
+        return hung
+
+    async def _hung(self, attempt: OpenAttempt, done: Done) -> Hung | None:
+        """The pictures as synced files; None when they are to be kept as they came."""
+        held = self._held
+
+        async def save(data: bytes) -> str:
+            return await held.steadily(lambda: held.means.blobs.put(data), "picture")
+
+        try:
+            return await hang(held.record.job, attempt.target, done, held.means.version, save)
+        except InvalidImage:
+            return None
+        except StorageError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever breaks in our own finishing, what was bought is kept
+            _log.exception("the pictures of %s are kept as they came", attempt.id)
+            return None
+
+
+def _with_files(done: Done, hung: Hung) -> bytes:
+    """The answer, with its pictures as the files that were made of them."""
+    return pack(replace(done, images=()), tuple(image.digest for image in hung[0]))

@@ -10,8 +10,8 @@ from limner.imaging.convert import convert
 from limner.imaging.metadata import embed
 from limner.imaging.sniff import InvalidImage, Kind, check_whole, sniff
 
-_INLINE_BYTES = 64 * 1024
-"""Below this a hop to a thread costs more than the work."""
+_INLINE_BYTES = 4 * 1024 * 1024
+"""Up to this, splicing a recipe into a file costs less than handing it to a thread: 0.1 ms for 1.5 MB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from limner.imaging.sniff import InvalidImage
 from limner.jobs import ceiling, consent
 from limner.jobs.ask import Ask
 from limner.jobs.buying import Buying
-from limner.jobs.hang import hang
+from limner.jobs.hang import Hung, hang, show
 from limner.jobs.holding import Came, Holding, Undecided
 from limner.jobs.means import Means
 from limner.jobs.orders import price
@@ -145,17 +145,14 @@ class Run:
     async def _with_pictures(self, bought: Bought) -> Again | None:
         attempt, done = bought.attempt, bought.done
         try:
-            if not done.images:
-                raise InvalidImage("it holds none")
-            images, notes = await hang(
-                self._held.record.job, attempt.target, done, self._held.means.version, self._save
-            )
+            images, notes = bought.hung or await self._hang(bought)
         except InvalidImage as error:
             fault = Malformed(f"{attempt.target.name} answered with something that is no picture: {error}")
             await self._held.give_up(attempt, fault)
             if may_repeat(fault, attempt.target) or self._who_may_follow():
                 return await self._put_back_or_fail(fault, after_s=0.0, limited=True)
             return await self._failed(fault)
+        await self._held.steadily(lambda: show(self._held.means.blobs, images), "pictures")
         cost = price(attempt, done, self._held.means)
         charged, over = ceiling.overcharged(cost, self._held.record.job.ceiling_usd)
         self._held.record.note(replace(attempt, state="settled"), None, charged)
@@ -174,12 +171,16 @@ class Run:
         self._held.record.tell_end(event)
         return None
 
-    async def _save(self, data: bytes, shown: str) -> str:
-        """Where the journal holds the raw answer the file can be made again: the janitor syncs it later."""
-        blobs, synced = self._held.means.blobs, not self._held.small
-        digest = await self._held.steadily(lambda: blobs.put(data, synced=synced), "picture")
-        await self._held.steadily(lambda: blobs.link(digest, shown), "picture")
-        return digest
+    async def _hang(self, bought: Bought) -> Hung:
+        """Where the journal holds the raw answer the files can be made again, and the janitor syncs them."""
+        held, blobs, synced = self._held, self._held.means.blobs, not self._held.small
+        if not bought.done.images:
+            raise InvalidImage("it holds none")
+
+        async def save(data: bytes) -> str:
+            return await held.steadily(lambda: blobs.put(data, synced=synced), "picture")
+
+        return await hang(held.record.job, bought.attempt.target, bought.done, held.means.version, save)
 
     async def _with_what_came(self, job: Job) -> Again | None:
         """The pictures of a lost order are the job's."""

@@ -2,10 +2,11 @@
 
 import hashlib
 
-from limner.core.request import MAX_COUNT, GenerateRequest
+from limner.core.request import GenerateRequest
 
-_SEEDS = 2**31 - MAX_COUNT
-"""A drawn seed, and those that follow it in one order, fit the int32 that some clients read them into."""
+_SEEDS = 2**31 - 100
+"""A drawn seed, and those that follow it in one order, fit the int32 that some clients read them into. Never
+to change: jobs that are on their way know by it what was drawn for them."""
 
 
 def drawn_seed(job_id: str) -> int:

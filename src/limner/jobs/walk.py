@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from limner.core.errors import Exhausted, OverBudget, ProviderError, TimedOut
 from limner.core.quote import Target
 from limner.core.request import GenerateRequest
+from limner.jobs.hang import Hung
 from limner.jobs.reconcile import may_fall_back, may_repeat
 from limner.providers.base import Done
 from limner.store.line import Full
@@ -18,6 +19,8 @@ class Bought:
 
     attempt: OpenAttempt
     done: Done
+    hung: Hung | None = None
+    """Its pictures where they are stored already; `done` then holds none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from limner.catalog.model import Model
+from limner.catalog.model import Model, Models
 from limner.core.errors import InvalidRequest, NoRoute
 from limner.core.quote import Note
 from limner.core.request import GenerateRequest
@@ -39,14 +39,21 @@ def candidates(
     """
     if request.provider is not None and request.provider not in accounts:
         raise InvalidRequest(_unknown("provider", request.provider, accounts), "provider")
-    served = [m for m in models if m.provider in accounts and request.provider in (None, m.provider)]
     if request.model is None:
-        return _unnamed(request, served, accounts, today)
-    known = [model for model in served if model.known_as(request.model)]
+        return _unnamed(request, _served(request, models, accounts), accounts, today)
+    known = _served(request, Models.of(models).known_as(request.model), accounts)
     if not known:
-        names = [name for model in served for name in (model.id, *model.aliases)]
+        there = _served(request, models, accounts)
+        names = [name for model in there for name in (model.id, *model.aliases)]
         raise InvalidRequest(_unknown("model", request.model, names), "model")
-    return _meant(request.model, known, served, accounts, today)
+    return _meant(request.model, known, models, accounts, today)
+
+
+def _served(
+    request: GenerateRequest, models: Sequence[Model], accounts: Mapping[str, Sequence[Account]]
+) -> list[Model]:
+    """Those of providers that are switched on, and of the one that is asked for."""
+    return [m for m in models if m.provider in accounts and request.provider in (None, m.provider)]
 
 
 def _unnamed(
@@ -75,7 +82,7 @@ def _unnamed(
 def _meant(
     name: str,
     known: Sequence[Model],
-    served: Sequence[Model],
+    models: Sequence[Model],
     accounts: Mapping[str, Sequence[Account]],
     today: date,
 ) -> list[Candidate]:
@@ -84,7 +91,7 @@ def _meant(
     exact = [model for model in known if name not in model.stands_in_for]
     listed = [model for model in exact if not (model.open and name.startswith(f"{model.provider}/"))]
     if listed:
-        meant = [_current(model, served, today) for model in listed]
+        meant = [_current(model, models, today) for model in listed]
     else:
         meant = [Candidate(_as(model, name.removeprefix(f"{model.provider}/"))) for model in exact]
     return _usable(meant, accounts) or _usable(stand_ins, accounts) or [*meant, *stand_ins]
@@ -99,11 +106,11 @@ def _gone(model: Model, today: date) -> bool:
     return model.retired is not None and model.retired <= today
 
 
-def _current(model: Model, served: Sequence[Model], today: date) -> Candidate:
+def _current(model: Model, models: Sequence[Model], today: date) -> Candidate:
     """The model itself, or what its vendor serves its name with since it was retired."""
     if not _gone(model, today):
         return Candidate(model)
-    found = [m for m in served if m.provider == model.provider and m.id == model.successor]
+    found = [m for m in models if m.provider == model.provider and m.id == model.successor]
     if not found:
         return Candidate(model)
     said = f"{model.id} was retired by {model.provider} on {model.retired}; {found[0].id} draws instead"

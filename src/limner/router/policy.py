@@ -82,10 +82,10 @@ def wanted_tier(request: GenerateRequest) -> Tier | None:
 def ordered(choices: Sequence[Choice], prefer: RoutePolicy) -> list[Choice]:
     """Best first. The size that was asked for comes before anything but the user's own machines; the sort is
     stable, so that the catalog's order decides between equals."""
-    return sorted(choices, key=_rank(prefer))
+    return sorted(choices, key=_rank(prefer, choices))
 
 
-def _rank(prefer: RoutePolicy) -> Callable[[Choice], Rank]:
+def _rank(prefer: RoutePolicy, choices: Sequence[Choice]) -> Callable[[Choice], Rank]:
     match prefer:
         case "local-first":
             return lambda c: (not c.account.local, c.bent, c.price, *_quality(c), c.burden)
@@ -99,13 +99,27 @@ def _rank(prefer: RoutePolicy) -> Callable[[Choice], Rank]:
             return lambda c: (c.bent, c.burden, c.price)
         case "listed":
             return lambda _choice: ()
-        case "unified" | "commands" | "two-phase":
+        case "unified":
+            listed = _listed(choices)
+            return lambda c: (
+                _place(c, ORDERS["unified"]),
+                c.bent,
+                listed[c.model.id, c.target.provider],
+                c.burden,
+            )
+        case "commands" | "two-phase":
             order = ORDERS[prefer]
             return lambda c: (_place(c, order), c.bent, c.model.fallback_priority, c.price, c.burden)
 
 
 def _quality(choice: Choice) -> tuple[int, int]:
     return TIERS.index(choice.target.tier), choice.model.fallback_priority
+
+
+def _listed(choices: Sequence[Choice]) -> dict[tuple[str, str], int]:
+    """Where the catalog lists each model: a provider's first one is its default."""
+    names = dict.fromkeys((choice.model.id, choice.target.provider) for choice in choices)
+    return {name: n for n, name in enumerate(names)}
 
 
 def _place(choice: Choice, order: Sequence[str]) -> int:

@@ -26,7 +26,7 @@ from limner.store import statements as sql
 from limner.store.connections import Connections, Taken
 from limner.store.prompts import PromptStore
 from limner.store.rows import NewJob, OpenAttempt, Standing, Ticket, Work
-from limner.store.schema import answers, artifacts, events, inputs, jobs
+from limner.store.schema import UNDER_WAY, answers, artifacts, attempts, events, inputs, jobs
 
 T = TypeVar("T")
 
@@ -450,6 +450,15 @@ class Store:
         def act(connection: Connection) -> list[tuple[str, tuple[Artifact, ...]]]:
             found = connection.execute(sql.SETTLED_ANSWERS, {"age_s": age_s, "limit": limit}).scalars().all()
             return [(one, steps.images_of(connection, one)) for one in found]
+
+        return await self._database.read(act)
+
+    async def answers_open(self) -> bool:
+        """Is there an answer that has come and is not settled yet?"""
+
+        def act(connection: Connection) -> bool:
+            came = select(attempts.c.id).where(UNDER_WAY, attempts.c.state == "answered").limit(1)
+            return connection.execute(came).first() is not None
 
         return await self._database.read(act)
 
