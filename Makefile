@@ -29,7 +29,7 @@ serve: install ## Start the service at http://127.0.0.1:8003
 	@$(BIN)/limner serve
 
 test: lint try-sdks ## Everything that must hold: lint, types, layers, generated files, tests, coverage
-	@$(BIN)/python -m pytest -q -p tools.coverage_gate -p tools.no_skips --cov --cov-report=json:build/coverage.json
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -p tools.coverage_gate -p tools.no_skips --cov --cov-report=json:build/coverage.json
 
 check: test ## The same as test
 

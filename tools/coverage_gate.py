@@ -62,14 +62,18 @@ def _percent(report: Report, package: str) -> float:
     return 100 * covered / whole if whole else 0.0
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """An old report must not stand in for this run's."""
-    REPORT.unlink(missing_ok=True)
+    if not hasattr(session.config, "workerinput"):
+        REPORT.unlink(missing_ok=True)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run that passed its tests and not its coverage."""
+    """Fail the run that passed its tests and not its coverage. Where several processes share the tests, the
+    one that hands them out has the report."""
+    if hasattr(session.config, "workerinput"):
+        return
     if session.exitstatus == pytest.ExitCode.OK and shortfalls(_read()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
