@@ -1,33 +1,36 @@
-"""The HTTP door with full journalling and an instant provider: requests per second and CPU per request.
+"""The HTTP door with full journalling before a vendor that answers at once: rate, CPU, memory.
 
-    python -m benchmarks.gateway [--seconds 5] [--concurrency 1,16,64] [--picture-kb 2,1500]
+    python -m benchmarks.gateway [--seconds 5] [--concurrency 1,16,128] [--picture-kb 2,1500] [--peer]
 
-The provider answers at once with a picture, so that what is measured is Limner: the door, validation, the
-plan, three commits on disk (synchronous FULL), the picture's file, the answer. CPU is the server process's
-own, from the kernel, divided by the requests it answered.
+The vendor (`benchmarks.upstream`) speaks OpenAI's API and sends the same picture every time, so that what is
+measured is the server: the door, validation, the plan, three commits on disk (synchronous FULL), the call, the
+picture's file, the answer. With `--peer` LiteLLM's proxy, which keeps no journal and no picture, does the same
+in the same run; it is installed below `build/peer` the first time. CPU is the server process's own, from the
+kernel, divided by the requests it answered.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import aiohttp
 
-PROMPT = {
-    "prompt": "a red fox in the snow",
-    "model": "instant",
-    "size": "512x512",
-    "response_format": "b64_json",
-}
-COLUMNS = ("KiB", "conc", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "peak MB", "ready s")
+COLUMNS = ("server", "KiB", "conc", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "peak MB", "ready s")
+PEER = Path("build/peer")
+PEER_NEEDS = "litellm[proxy]"
+KEY = "sk-benchmark"
 
 
 # -- the client ------------------------------------------------------------------------------------------
@@ -42,17 +45,24 @@ class Figures:
     peak_mb: float
 
 
-async def load(url: str, pid: int, concurrency: int, seconds: float) -> Figures:
+async def load(server: "Server", concurrency: int, seconds: float) -> Figures:
     """Ask for pictures for `seconds` from `concurrency` connections."""
     latencies: list[float] = []
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    body = {
+        "prompt": "a red fox in the snow",
+        "model": server.model,
+        "size": "512x512",
+        "response_format": "b64_json",
+    }
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as http:
 
         async def one() -> None:
             began = time.perf_counter()
-            async with http.post(url, json=PROMPT) as answer:
-                body = await answer.read()
+            async with http.post(f"{server.url}/v1/images/generations", json=body) as answer:
+                said = await answer.read()
                 if answer.status != 200:
-                    raise SystemExit(f"{answer.status}: {body[:300]!r}")
+                    raise SystemExit(f"{server.name}: {answer.status}: {said[:300]!r}")
             latencies.append(time.perf_counter() - began)
 
         async def client(until: float) -> None:
@@ -61,16 +71,16 @@ async def load(url: str, pid: int, concurrency: int, seconds: float) -> Figures:
 
         await asyncio.gather(*(one() for _ in range(concurrency)))
         latencies.clear()
-        cpu, began = cpu_s(pid), time.perf_counter()
+        cpu, began = cpu_s(server.pid), time.perf_counter()
         await asyncio.gather(*(client(began + seconds) for _ in range(concurrency)))
-        took, used = time.perf_counter() - began, cpu_s(pid) - cpu
+        took, used = time.perf_counter() - began, cpu_s(server.pid) - cpu
     latencies.sort()
     return Figures(
         rps=len(latencies) / took,
         p50_ms=median(latencies) * 1000,
         p99_ms=latencies[int(len(latencies) * 0.99)] * 1000,
         cpu_ms=used / len(latencies) * 1000,
-        peak_mb=peak_mb(pid),
+        peak_mb=peak_mb(server.pid),
     )
 
 
@@ -88,44 +98,116 @@ def peak_mb(pid: int) -> float:
     return 0.0
 
 
-async def answers(url: str) -> None:
+async def answers(server: "Server") -> None:
     """Wait until the server is there."""
     async with aiohttp.ClientSession() as http:
-        for _ in range(300):
+        for _ in range(600):
             try:
-                async with http.get(f"{url}/healthz"):
+                async with http.get(f"{server.url}{server.alive}"):
                     return
             except aiohttp.ClientError:
                 await asyncio.sleep(0.1)
-    raise SystemExit("the server did not start")
+    raise SystemExit(f"{server.name} did not start")
 
 
-async def measure(kilobytes: int, concurrencies: list[int], seconds: float) -> None:
-    """One server for one size of picture, all concurrencies."""
-    with (
-        tempfile.TemporaryDirectory() as home,
-        socket.create_server(("127.0.0.1", 0), backlog=2048) as listener,
-    ):
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+# -- the servers -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that is running."""
+
+    name: str
+    url: str
+    pid: int
+    model: str
+    alive: str
+
+
+@contextmanager
+def running(*command: str, cwd: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program, until the block ends."""
+    program = subprocess.Popen(
+        command, cwd=cwd, env=os.environ | environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield program
+    finally:
+        program.send_signal(signal.SIGTERM)
+        program.wait()
+
+
+@contextmanager
+def vendor(kilobytes: int) -> Iterator[str]:
+    """The address of the vendor's API."""
+    with running(sys.executable, "-m", "benchmarks.upstream", str(kilobytes), cwd=".") as program:
+        yield f"http://127.0.0.1:{int(program.stdout.readline())}/v1"
+
+
+@contextmanager
+def limner(upstream: str) -> Iterator[Server]:
+    """`limner serve` in a home of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        port = free_port()
+        environ = {
+            "LIMNER_HOME": home,
+            "LIMNER_LOG_LEVEL": "error",
+            "LIMNER_PORT": str(port),
+            "LIMNER_GRPC_PORT": "0",
+            "LIMNER_CONCURRENCY": "256",
+            "LIMNER_OPENAI_COMPATIBLE_URL": upstream,
+        }
+        with running(sys.executable, "-m", "limner", "serve", cwd=home, **environ) as program:
+            url = f"http://127.0.0.1:{port}"
+            yield Server("limner", url, program.pid, "openai-compatible/instant", "/healthz")
+
+
+@contextmanager
+def litellm(upstream: str) -> Iterator[Server]:
+    """LiteLLM's proxy with one worker, as its documentation sets it up for images."""
+    if not (PEER / "bin" / "litellm").exists():
+        subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
+        subprocess.run([PEER / "bin" / "pip", "install", "--quiet", PEER_NEEDS], check=True)
+    with tempfile.TemporaryDirectory() as home:
+        parameters = {"model": "openai/instant", "api_base": upstream, "api_key": "none"}
+        entry = {
+            "model_name": "instant",
+            "litellm_params": parameters,
+            "model_info": {"mode": "image_generation"},
+        }
+        config = Path(home) / "config.json"  # JSON is YAML
+        config.write_text(json.dumps({"model_list": [entry], "general_settings": {"master_key": KEY}}))
+        port = free_port()
+        command = [str((PEER / "bin" / "litellm").absolute()), "--config", str(config), "--port", str(port)]
+        with running(*command, "--host", "127.0.0.1", cwd=home, LITELLM_LOG="ERROR") as program:
+            yield Server("litellm", f"http://127.0.0.1:{port}", program.pid, "instant", "/health/liveliness")
+
+
+def free_port() -> int:
+    """A port that nobody has at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def measure(
+    serve: Callable[[str], AbstractContextManager[Server]],
+    kilobytes: int,
+    concurrencies: list[int],
+    seconds: float,
+) -> list[float]:
+    """One server for one size of picture, all concurrencies; the requests per second of each."""
+    rates = []
+    with vendor(kilobytes) as upstream, serve(upstream) as server:
         began = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "benchmarks.instant", home, str(listener.fileno()), str(kilobytes)),
-            pass_fds=(listener.fileno(),),
-        )
-        try:
-            await answers(url)
-            ready = time.perf_counter() - began
-            for concurrency in concurrencies:
-                it = await load(f"{url}/v1/images/generations", process.pid, concurrency, seconds)
-                figures = (it.rps, it.p50_ms, it.p99_ms, it.cpu_ms, it.peak_mb, ready)
-                print(
-                    f"{kilobytes:>11}{concurrency:>11}" + "".join(f"{one:>11.2f}" for one in figures),
-                    flush=True,
-                )
-        finally:
-            process.send_signal(signal.SIGTERM)
-            await process.wait()
+        await answers(server)
+        ready = time.perf_counter() - began
+        for concurrency in concurrencies:
+            it = await load(server, concurrency, seconds)
+            figures = (it.rps, it.p50_ms, it.p99_ms, it.cpu_ms, it.peak_mb, ready)
+            row = "".join(f"{one:>11.2f}" for one in figures)
+            print(f"{server.name:>11}{kilobytes:>11}{concurrency:>11}{row}", flush=True)
+            rates.append(it.rps)
+    return rates
 
 
 def main() -> None:
@@ -133,12 +215,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--concurrency", default="1,16,64")
+    parser.add_argument("--concurrency", default="1,16,128")
     parser.add_argument("--picture-kb", default="2,1500")
+    parser.add_argument("--peer", action="store_true")
     given = parser.parse_args()
+    concurrencies = [int(one) for one in given.concurrency.split(",")]
     print("".join(f"{name:>11}" for name in COLUMNS))
     for kilobytes in map(int, given.picture_kb.split(",")):
-        asyncio.run(measure(kilobytes, [int(one) for one in given.concurrency.split(",")], given.seconds))
+        ours = asyncio.run(measure(limner, kilobytes, concurrencies, given.seconds))
+        if given.peer:
+            theirs = asyncio.run(measure(litellm, kilobytes, concurrencies, given.seconds))
+            ratios = ", ".join(
+                f"{a / b:.1f}x at {c}" for a, b, c in zip(ours, theirs, concurrencies, strict=True)
+            )
+            print(f"requests per second, limner to litellm, {kilobytes} KiB: {ratios}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A vendor with OpenAI's images API that answers every order at once with the same picture: what the benchmarks put
-behind the servers they compare."""
+"""A vendor with OpenAI's images API that answers every order at once with the same picture: what the
+benchmarks put behind the servers they compare."""
 
 import asyncio
 import base64
