@@ -69,7 +69,7 @@ async def test_an_unknown_model_is_named(offer):
         ("guidance_scale", 0.5),
         ("guidance_scale", 31),
         ("seeds", []),
-        ("seeds", [1] * 11),
+        ("seeds", [1] * 21),
         ("seeds", [-1]),
         ("seeds", [2**63]),
         ("previews", "yes"),

@@ -4,6 +4,7 @@ from limner.engine.backend import Broken, Offer
 from limner.engine.book import Book
 from limner.engine.painter import Painter
 from tests.engine.conftest import gated, order, running
+from tests.fakes import until
 
 
 def size(png):
@@ -105,13 +106,28 @@ async def test_a_preview_once_decoded_is_not_replaced_by_a_sketch(offer, backend
     assert sketch != decoded == kept
 
 
-def test_a_broken_model_is_reported_and_health_says_which(offer):
-    def open_():
+def test_a_broken_model_is_reported_before_anybody_orders_and_health_says_which(offer):
+    def check():
         raise Broken("unet.onnx: gone")
 
     heard = []
-    painter = Painter([Offer(offer.card, open_)], Book(), on_broken=heard.append)
+    painter = Painter([Offer(offer.card, offer.open, check)], Book(), on_broken=heard.append)
     painter.start()
     painter.stop(wait_s=5)
     assert (painter.condition, painter.reason) == ("failing", "unet.onnx: gone")
     assert [str(error) for error in heard] == ["unet.onnx: gone"]
+
+
+async def test_a_model_is_loaded_by_its_first_order_and_one_that_breaks_then_is_reported(offer):
+    def open_():
+        raise Broken("unet.onnx: gone since")
+
+    heard, book = [], Book()
+    painter = Painter([Offer(offer.card, open_)], book, on_broken=heard.append)
+    painter.start()
+    assert [card.loaded for card in painter.models()] == [False]
+    wanted = order(model=offer.card.id)
+    book.submit(wanted, wanted.steps)
+    await until(lambda: heard)
+    painter.stop(wait_s=5)
+    assert (painter.condition, painter.reason) == ("failing", "unet.onnx: gone since")

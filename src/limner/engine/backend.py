@@ -42,7 +42,8 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A model that can be loaded; ``open`` raises ``Broken``."""
+    """A model that can be loaded; ``open`` raises ``Broken``, and so does ``check``, which loads nothing."""
 
     card: ModelCard
     open: Callable[[], Backend]
+    check: Callable[[], None] = lambda: None

@@ -82,13 +82,18 @@ class OnnxBackend:
 
 
 def offer(folder: Path, threads: int) -> Offer:
-    """The model in ``folder``: its description is read now, its files when it opens. Raises ``Broken``."""
+    """The model in ``folder``: its description is read now, its files when it is checked and when it
+    opens. Raises ``Broken``."""
     manifest = weights.manifest(folder)
 
     def open_() -> Backend:
         return OnnxBackend(folder, manifest, threads)
 
-    return Offer(weights.card(folder, manifest), open_)
+    def check() -> None:
+        for name in manifest.files:
+            weights.read(folder, name, manifest)
+
+    return Offer(weights.card(folder, manifest), open_, check)
 
 
 def _tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
