@@ -67,6 +67,7 @@ docs: dev ## Write the generated pages anew
 bench: dev ## How fast the engine draws and the door answers, as tables
 	@$(BIN)/python -m benchmarks.engine
 	@$(BIN)/python -m benchmarks.gateway
+	@$(BIN)/python -m benchmarks.doors
 
 clean: ## Remove what was built here; pictures and LIMNER_HOME stay
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

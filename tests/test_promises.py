@@ -38,6 +38,38 @@ DOORS = {
         lambda prompt: {"prompt": prompt, "model": MODEL, "seed": 7},
         lambda answer: answer.headers["x-limner-job"],
     ),
+    "unified": Door(
+        "/unified/generate",
+        lambda prompt: {
+            "prompt": prompt,
+            "model_id": MODEL,
+            "project_id": PROJECT,
+            "width": 1024,
+            "height": 1024,
+            "preset_style": None,
+        },
+        lambda answer: answer.json()["generation_id"],
+    ),
+    "two-phase": Door(
+        "/generate-image",
+        lambda prompt: {"prompt": prompt, "provider": "openai", "model": "gpt-image-1-mini"},
+        lambda answer: answer.json()["imageUrl"],
+    ),
+    "hugging-face": Door(
+        f"/models/{MODEL}",
+        lambda prompt: {"inputs": prompt},
+        lambda answer: answer.headers["x-limner-job"],
+    ),
+    "web-ui": Door(
+        "/sdapi/v1/txt2img",
+        lambda prompt: {
+            "prompt": prompt,
+            "width": 1024,
+            "height": 1024,
+            "override_settings": {"sd_model_checkpoint": MODEL},
+        },
+        lambda answer: answer.headers["x-limner-job"],
+    ),
 }
 
 
