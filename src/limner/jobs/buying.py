@@ -20,7 +20,7 @@ from limner.jobs.holding import Holding, Undecided
 from limner.jobs.kept import kept_answer
 from limner.jobs.ordering import Ordering
 from limner.jobs.orders import call_of
-from limner.jobs.reconcile import listed_by, may_fall_back, next_step
+from limner.jobs.reconcile import may_fall_back, next_step
 from limner.jobs.walk import Bought, Failures, walk
 from limner.providers.base import Provider, Recovery, Ticket
 from limner.store.line import Full, overdue
@@ -138,14 +138,13 @@ class Buying:
                 await self._held.give_up(attempt, error)
             return Failures(((attempt.target, error),))
 
-    @staticmethod
-    def _wait_for_the_vendor(attempt: OpenAttempt, provider: Provider) -> None:
+    def _wait_for_the_vendor(self, attempt: OpenAttempt, provider: Provider) -> None:
         """Raises `Undecided` while the order may still turn up in the list, or the vendor still call."""
-        known_at = listed_by(attempt, provider)
-        if time.time() < known_at:
-            raise Undecided(
-                f"{attempt.target.name}: the order's answer was lost, and it has not turned up yet", known_at
-            )
+        now = time.time()
+        left_s = self._held.means.looks.known_in_s(attempt, provider, now)
+        if left_s > 0:
+            said = f"{attempt.target.name}: the order's answer was lost, and it has not turned up yet"
+            raise Undecided(said, now + left_s)
 
     async def _find(self, provider: Provider, attempt: OpenAttempt) -> Ticket | None:
         """Is the order there? Any failure to ask leaves the question open."""

@@ -10,6 +10,7 @@ from limner.core.request import GenerateRequest
 from limner.core.room import Room
 from limner.jobs.hooks import Hooks
 from limner.jobs.hub import Hub
+from limner.jobs.looks import Looks
 from limner.providers.base import Provider, Usage
 from limner.router.pulse import Pulse
 from limner.store.store import Store
@@ -34,5 +35,6 @@ class Means:
     settled: Callable[[Target, Usage], Decimal | None]
     """The price by a vendor's own count, None when the price does not go by that."""
     version: str
+    looks: Looks = field(default_factory=Looks)
     room: Room = field(default_factory=Room)
     """How much of the vendors' answers is in memory at once."""
