@@ -411,3 +411,20 @@ async def test_what_the_list_denied_and_the_answer_proves_is_settled_without_a_s
         assert await late.take(app._now.means, lost.attempt, done()) is None
     assert (job.state, len(job.images)) == ("succeeded", 1)
     assert ledger(home) == [RESERVED, RELEASED, SETTLED]
+
+
+async def test_a_lost_order_is_not_taken_for_an_earlier_one_of_its_job(home):
+    desk = Desk(submits=[queued("first"), TimedOut("no answer")], polls=[Lost("gone")])
+    kind, others = vendor(desk), []
+
+    async def find(self, call):
+        others.append(call.others)
+        raise Unknown("several look like this one")
+
+    kind.find = find
+    async with limner(home, kind, models=[model()]) as app:
+        job = await app.draw(request())
+        await app.decide(job.id, "pay_again")
+        job = await app.wait(job.id)
+        await app.reconcile()
+    assert others[-1] == frozenset({"first"})

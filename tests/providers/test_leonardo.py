@@ -246,6 +246,15 @@ async def test_two_orders_that_look_alike_are_not_told_apart_nor_is_an_older_one
         await leonardo.find(wanted)
 
 
+async def test_an_earlier_order_of_the_same_job_is_not_taken_for_this_one(leonardo):
+    wanted = order(seed=7)
+    first = await leonardo.submit(wanted)
+    alone = replace(wanted, others=frozenset({first.ticket["id"]}))
+    assert await leonardo.find(alone) is None
+    second = await leonardo.submit(wanted)
+    assert (await leonardo.find(alone))["id"] == second.ticket["id"]
+
+
 async def test_an_order_placed_by_a_clock_that_was_seconds_ahead_is_found(leonardo):
     wanted = order(seed=7)
     placed = await leonardo.submit(wanted)

@@ -293,6 +293,16 @@ async def test_of_several_orders_alike_none_is_taken_for_ours(sim):
             await replicate.find(wanted)
 
 
+async def test_an_earlier_order_of_the_same_job_is_not_taken_for_this_one(sim):
+    wanted = order(seed=2)
+    async with at(sim, Replicate) as replicate:
+        first = await replicate.submit(wanted)
+        alone = replace(wanted, others=frozenset({first.ticket["id"]}))
+        assert await replicate.find(alone) is None
+        second = await replicate.submit(wanted)
+        assert (await replicate.find(alone))["id"] == second.ticket["id"]
+
+
 async def test_a_list_that_does_not_reach_back_to_the_order_says_nothing(sim, monkeypatch):
     monkeypatch.setattr("limner.providers.replicate_inputs._PAGES", 1)
     async with at(sim, Replicate) as replicate:

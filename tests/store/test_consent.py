@@ -1,6 +1,7 @@
 """Decisions and late answers in the journal, on both databases."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -254,3 +255,12 @@ async def test_a_ticket_from_a_call_never_takes_the_place_of_the_answers_own(sto
     await store.hold(opened, work.epoch, {"id": "7"}, [])
     await store.hint(opened, {"id": "8"})
     assert await store.ticket(opened.id) == {"id": "7"}
+
+
+async def test_the_jobs_other_orders_are_known_by_their_tickets(store):
+    work, first = await held(store)
+    await store.hold(first, work.epoch, {"id": 7, "more": "x"}, [])
+    assert await store.others(first) == frozenset()
+    assert await store.others(replace(first, n=2)) == frozenset({"7"})
+    await store.hold(first, work.epoch, {"elsewhere": "x"}, [])
+    assert await store.others(replace(first, n=2)) == frozenset()

@@ -19,7 +19,7 @@ from limner.jobs.deadline import Overdue
 from limner.jobs.holding import Holding, Undecided
 from limner.jobs.kept import kept_answer
 from limner.jobs.ordering import Ordering
-from limner.jobs.orders import call_of
+from limner.jobs.orders import sought
 from limner.jobs.reconcile import may_fall_back, next_step
 from limner.jobs.walk import Bought, Failures, walk
 from limner.providers.base import Provider, Recovery, Ticket
@@ -149,7 +149,7 @@ class Buying:
     async def _find(self, provider: Provider, attempt: OpenAttempt) -> Ticket | None:
         """Is the order there? Any failure to ask leaves the question open."""
         try:
-            return await provider.find(call_of(attempt))
+            return await sought(self._held.means, provider, attempt)
         except (Unavailable, RateLimited, TimedOut) as error:
             raise Undecided(f"{attempt.target.name} cannot be asked about the order: {error}") from error
         except ProviderError as error:

@@ -20,7 +20,7 @@ from limner.imaging.sniff import InvalidImage
 from limner.jobs import late
 from limner.jobs.kept import kept_answer
 from limner.jobs.means import Means
-from limner.jobs.orders import call_of
+from limner.jobs.orders import sought
 from limner.jobs.reconcile import listed_by
 from limner.jobs.record import failure
 from limner.providers.base import Done, Pending, Provider, Recovery, Ticket
@@ -103,18 +103,18 @@ async def _learnt(means: Means, attempt: OpenAttempt) -> tuple[Done | Pending | 
     provider = means.provider(attempt.target)
     if attempt.ticket is not None:
         return await provider.poll(attempt.ticket), "resumed"
-    ticket = await _sought(provider, attempt)
+    ticket = await _sought(means, provider, attempt)
     if ticket is None:
         return None, "list"
     await means.store.hint(attempt, ticket)
     return await provider.poll(ticket), "list"
 
 
-async def _sought(provider: Provider, attempt: OpenAttempt) -> Ticket | None:
+async def _sought(means: Means, provider: Provider, attempt: OpenAttempt) -> Ticket | None:
     """Look for an order that has no ticket. Raises `Unknown` where not finding it says nothing."""
     if provider.recovery is Recovery.BLIND:
         raise Unknown(f"{provider.name} cannot be asked about an order whose answer is lost")
-    ticket = await provider.find(call_of(attempt))
+    ticket = await sought(means, provider, attempt)
     if ticket is not None:
         return ticket
     if provider.recovery is Recovery.NAMED:

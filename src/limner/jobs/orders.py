@@ -1,11 +1,12 @@
 """One order as its provider gets it, and what it cost in the end."""
 
 import logging
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from limner.core.money import from_micros, to_micros
 from limner.jobs.means import Means
-from limner.providers.base import Call, Done
+from limner.providers.base import Call, Done, Provider, Ticket
 from limner.store.rows import OpenAttempt
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,11 @@ def call_of(attempt: OpenAttempt, webhook: str | None = None) -> Call:
         at=attempt.submitted_at,
         webhook=webhook,
     )
+
+
+async def sought(means: Means, provider: Provider, attempt: OpenAttempt) -> Ticket | None:
+    """Look for the order at its vendor, among orders that may look like it. Raises as `Provider.find`."""
+    return await provider.find(replace(call_of(attempt), others=await means.store.others(attempt)))
 
 
 def price(attempt: OpenAttempt, done: Done, means: Means) -> Decimal | None:

@@ -94,6 +94,8 @@ class Call:
     """Unix seconds at which the order was first placed."""
     report: Report = unheard
     """For vendors that tell progress while the order's own answer is awaited."""
+    others: frozenset[str] = frozenset()
+    """The vendor's ids of this job's other orders: they look like this one in its list, and are not."""
     webhook: str | None = None
     """Where the vendor is to call once the order is done; None when it cannot reach us."""
 

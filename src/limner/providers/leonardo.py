@@ -147,7 +147,7 @@ class Leonardo(Provider):
         for offset in range(0, _LISTED, _PAGE):
             path = f"v1/generations/user/{user.id}?offset={offset}&limit={_PAGE}"
             listed = (await self.wire.get(path, into=_Listed)).generations
-            alike += [one for one in listed if one.answers(call)]
+            alike += [one for one in listed if one.id not in call.others and one.answers(call)]
             whole = len(listed) < _PAGE or listed[-1].made_at < call.at - _CLOCKS_APART_S
             if whole:
                 break

@@ -110,7 +110,8 @@ class Replicate(Provider):
         alike = [
             one
             for one in found
-            if (one.model, {k: v for k, v in one.input.items() if k not in pictures}) == wanted
+            if one.id not in call.others
+            and (one.model, {k: v for k, v in one.input.items() if k not in pictures}) == wanted
         ]
         fresh = [one.id for one in alike if one.created_at.timestamp() >= call.at - _SKEW_S]
         ours = the_one(fresh, whole=all_, older=len(alike) > len(fresh))

@@ -368,3 +368,16 @@ def _record(
 ) -> None:
     event = JobEvent(job_id=work.job.id, seq=work.seq + 1, type=kind, state=state, at=at, message=message)
     steps.record(connection, [event])
+
+
+def others(connection: Connection, attempt: OpenAttempt) -> frozenset[str]:
+    """The vendor's ids in the tickets of the job's other attempts."""
+    found = connection.execute(
+        select(attempts.c.ticket).where(
+            attempts.c.job_id == attempt.job_id,
+            attempts.c.n != attempt.n,
+            attempts.c.ticket.is_not(None),
+        )
+    )
+    tickets = [rows.load_ticket(text) for text in found.scalars()]
+    return frozenset(str(one["id"]) for one in tickets if "id" in one)

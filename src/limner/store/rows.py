@@ -232,7 +232,7 @@ def to_open_attempt(row: Row[Any]) -> OpenAttempt:
         deadline_at=row.deadline_at,
         state=row.state,
         how=row.how,
-        ticket=None if row.ticket is None else _TICKET.validate_json(row.ticket),
+        ticket=None if row.ticket is None else load_ticket(row.ticket),
         hook=row.hook,
     )
 
@@ -269,6 +269,11 @@ def to_job(row: Row[Any], attempts: tuple[Attempt, ...], images: tuple[Artifact,
 def dump_notes(notes: tuple[Note, ...]) -> str:
     """Notes as JSON text."""
     return _NOTES.dump_json(notes).decode()
+
+
+def load_ticket(text: str) -> Ticket:
+    """A ticket from its JSON text."""
+    return _TICKET.validate_json(text)
 
 
 def dump_ticket(ticket: Ticket) -> str:

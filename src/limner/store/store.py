@@ -424,6 +424,10 @@ class Store:
         """What an order can be asked by now, None when by nothing."""
         return await self._database.read(lambda connection: consent.ticket(connection, attempt_id))
 
+    async def others(self, attempt: OpenAttempt) -> frozenset[str]:
+        """The vendor's ids of the job's other orders, where their tickets have one."""
+        return await self._database.read(lambda connection: consent.others(connection, attempt))
+
     async def image(self, image_id: str) -> Artifact:
         """A picture by id. Raises `NotFound`."""
         there = (artifacts.c.id == image_id, artifacts.c.status == "active")
