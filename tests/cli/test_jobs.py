@@ -20,6 +20,7 @@ def test_providers_are_listed_with_the_reason(limner: Run):
             "account": "easel",
             "title": "easel",
             "description": "",
+            "enabled": True,
             "circuit": {
                 "state": "CLOSED",
                 "failure_count": 0,

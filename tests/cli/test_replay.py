@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner import app
+from limner import building
 from tests.cli.conftest import Run
 
 
@@ -51,7 +51,7 @@ def test_a_replay_of_one_of_several_makes_the_same_bytes(limner: Run):
 
 def test_a_replay_names_what_differs(limner: Run, monkeypatch: pytest.MonkeyPatch):
     limner("generate", "a fox", "--seed", "3")
-    monkeypatch.setattr(app, "__version__", "9.9.9")
+    monkeypatch.setattr(building, "__version__", "9.9.9")
     ran = limner("replay", "picture.png", "--json")
     assert (ran.code, ran.json["equal"]) == (1, False)
     assert ran.json["differences"] == [

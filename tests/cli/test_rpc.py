@@ -9,14 +9,16 @@ import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from limner.cli.rpc import place
+from limner.cli.rpc import Place, answering, place
 from limner.config import load
 from limner.core.errors import SetupError
+from tests.api.fakes import FakeLimner
 from tests.cli.conftest import ENVIRON, Run
 
 
@@ -136,3 +138,17 @@ def test_help_and_a_picture_without_grpc_load_no_grpc(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRON, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+async def test_a_port_that_is_taken_between_the_look_and_the_start_leaves_grpc_out_unless_it_was_chosen(
+    taken, capsys
+):
+    limner = FakeLimner()
+    limner.settings = SimpleNamespace(grpc_concurrency=1)
+    where = Place("127.0.0.1", taken, None, asked_for=False)
+    async with answering(limner, where) as service:
+        assert service is None
+    assert f"gRPC is left out: gRPC cannot listen at 127.0.0.1:{taken}" in capsys.readouterr().err
+    with pytest.raises(SetupError, match="cannot listen"):
+        async with answering(limner, replace(where, asked_for=True)):
+            pass

@@ -61,6 +61,7 @@ class Havoc:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("LIMNER_")}
         environ["PYTHONPATH"] = str(Path(limner.__file__).parents[1])
         environ |= {"LIMNER_HOME": str(self.home), "LIMNER_LOG_FORMAT": "json", "LIMNER_CONCURRENCY": "8"}
+        environ["LIMNER_GRPC_PORT"] = "0"
         command = "import sys; from limner.cli import main; sys.exit(main())"
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(

@@ -60,6 +60,7 @@ async def test_a_lease_that_cannot_be_handed_over_runs_out_by_itself(home, monke
     desk = Desk(submits=[never])
     async with limner(home, vendor(desk)) as app:
         await app.generate(request())
+        await until(lambda: desk.bill)
 
         async def refuse():
             raise StorageError("gone")

@@ -264,3 +264,15 @@ async def test_the_jobs_other_orders_are_known_by_their_tickets(store):
     assert await store.others(replace(first, n=2)) == frozenset({"7"})
     await store.hold(first, work.epoch, {"elsewhere": "x"}, [])
     assert await store.others(replace(first, n=2)) == frozenset()
+
+
+@pytest.mark.parametrize("called_meanwhile", [False, True])
+async def test_a_job_put_back_without_a_ticket_waits_unless_its_vendor_has_called_meanwhile(
+    store, called_meanwhile
+):
+    work, opened = await held(store)
+    if called_meanwhile:
+        await store.hint(opened, {"id": "7"})
+    await store.again(work.job, work.epoch, 60.0, [], without_ticket=opened)
+    claimed = await store.claim(1, 60.0)
+    assert [one.job.id for one in claimed] == ([work.job.id] if called_meanwhile else [])

@@ -1,9 +1,10 @@
 """The gRPC service beside the HTTP server, and alone."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -34,6 +35,8 @@ class Place:
     host: str
     port: int
     tls: "Tls | None"
+    asked_for: bool = True
+    """Somebody chose it; else a port that is taken leaves gRPC out."""
 
     @property
     def address(self) -> str:
@@ -46,10 +49,12 @@ def place(loaded: Loaded) -> Place | None:
 
     Raises `SetupError`.
     """
+    settings = ("grpc_host", "grpc_port", "grpc_cert", "grpc_key")
+    chosen = any(loaded.sources[name].kind != "default" for name in settings)
     try:
-        return _wanted(loaded.settings, "--grpc-port")
+        return replace(_wanted(loaded.settings, "--grpc-port"), asked_for=chosen)
     except SetupError as error:
-        if any(loaded.sources[f"grpc_{name}"].kind != "default" for name in ("host", "port", "cert", "key")):
+        if chosen:
             raise
         words.warn(f"gRPC is left out: {error}, or --grpc-port 0 for none")
         return None
@@ -57,6 +62,9 @@ def place(loaded: Loaded) -> Place | None:
 
 def _wanted(settings: Settings, option: str) -> Place:
     """The place that is set, free a moment ago. Raises `SetupError`."""
+    # Its handlers at a fork are for children that use it. Ours are other programs, and each start of the engine
+    # would leave a line in the log.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from limner.rpc.server import read_tls
 
     tls = read_tls(settings.grpc_cert, settings.grpc_key)
@@ -74,7 +82,15 @@ async def answering(limner: Limner, where: Place | None) -> AsyncIterator["RpcSe
     from limner.rpc.server import RpcServer
 
     places = limner.settings.grpc_concurrency
-    async with RpcServer(limner, where.host, where.port, places=places, tls=where.tls) as server:
+    try:
+        service = RpcServer(limner, where.host, where.port, places=places, tls=where.tls)
+    except SetupError as error:  # somebody took the port since it was tried
+        if where.asked_for:
+            raise
+        words.warn(f"gRPC is left out: {error}")
+        yield None
+        return
+    async with service as server:
         yield server
 
 

@@ -56,6 +56,11 @@ class Holding:
             self.be_patient(self.open.target)
         self.small = False  # the journal itself holds the raw answer
 
+    @property
+    def without_ticket(self) -> OpenAttempt | None:
+        """The open order, where nothing is known here to ask for it by."""
+        return self.open if self.open is not None and self.open.ticket is None else None
+
     def be_patient(self, target: Target) -> None:
         """What may have been bought at the target is held as long as it takes; what is free, a while."""
         self.patience_s = FREE_PATIENCE_S if target.free else None

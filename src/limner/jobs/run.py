@@ -282,7 +282,13 @@ class Run:
         self._held.record.again()
         event = self._held.record.event("retrying", "queued", f"{error}; again in {wait:.1f} s")
         await self._held.steadily(
-            lambda: self._held.means.store.again(self._held.record.job, self._held.epoch, wait, [event]),
+            lambda: self._held.means.store.again(
+                self._held.record.job,
+                self._held.epoch,
+                wait,
+                [event],
+                without_ticket=self._held.without_ticket,
+            ),
             "retry",
         )
         self._held.record.tell(event)

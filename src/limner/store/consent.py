@@ -221,7 +221,12 @@ def hooked(connection: Connection, token: str) -> OpenAttempt | None:
 def hint(connection: Connection, attempt: OpenAttempt, ticket: Ticket) -> None:
     """A vendor's call told the ticket of an order whose answer is not there: it is asked by it at once."""
     connection.execute(_HINT, {"key": attempt.id, "new_ticket": rows.dump_ticket(ticket)})
-    connection.execute(_SOON, {"job": attempt.job_id})
+    soon(connection, attempt.job_id)
+
+
+def soon(connection: Connection, job_id: str) -> None:
+    """A job that waits for its time waits no longer."""
+    connection.execute(_SOON, {"job": job_id})
 
 
 def ticket(connection: Connection, attempt_id: str) -> Ticket | None:

@@ -320,14 +320,19 @@ class Store:
         after_s: float,
         events_: Sequence[JobEvent],
         account: str | None = None,
+        *,
+        without_ticket: OpenAttempt | None = None,
     ) -> None:
         """Put the job back, to be claimed in `after_s` seconds: a retry is a row, not a sleep. With `account`
-        not before that one has room."""
+        not before that one has room. An order `without_ticket` whose vendor has called meanwhile is asked
+        about at once."""
 
         def act(connection: Connection) -> None:
             steps.fence(connection, job.id, epoch)
             values = {"new_tries": job.tries, "after_s": after_s, "for_account": account}
             connection.execute(sql.AGAIN, {"job": job.id} | values)
+            if without_ticket is not None and consent.ticket(connection, without_ticket.id) is not None:
+                consent.soon(connection, job.id)
             steps.record(connection, events_)
 
         await self._once(act, events_)
