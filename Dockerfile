@@ -16,8 +16,8 @@ ENV PATH=/app/bin:$PATH \
 USER limner
 WORKDIR /data
 VOLUME /data
-EXPOSE 8003
+EXPOSE 8003 50051
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8003/healthz', timeout=4)"]
-# Nobody is asked who they are: publish the port on 127.0.0.1 only, as compose.yaml does.
+# Nobody is asked who they are unless LIMNER_API_KEYS is set: publish the ports on 127.0.0.1 only until then.
 CMD ["limner", "serve"]

@@ -96,8 +96,16 @@ postgres() { # tests start servers of their own; the system's package starts one
         system_package postgresql || say "PostgreSQL is missing, and with it the tests of the shared journal"
 }
 
+node() { # some clients whose tests run here are JavaScript
+    { command -v node && command -v npm; } >/dev/null 2>&1 || system_package npm ||
+        say "Node and npm are missing, and with them the tests of clients in JavaScript"
+}
+
 case $extent in run | dev) ;; *) fail "tools/setup.sh run|dev, not '$extent'" ;; esac
-[ "$extent" = run ] || [ -z "${CI:-}" ] || postgres # elsewhere its tests are left out and named
+if [ "$extent" = dev ] && [ -n "${CI:-}" ]; then # elsewhere their tests are left out and named
+    postgres
+    node
+fi
 if current dev || { [ "$extent" = run ] && current run; }; then
     exit 0
 fi

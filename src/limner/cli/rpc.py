@@ -62,8 +62,8 @@ def place(loaded: Loaded) -> Place | None:
 
 def _wanted(settings: Settings, option: str) -> Place:
     """The place that is set, free a moment ago. Raises `SetupError`."""
-    # Its handlers at a fork are for children that use it. Ours are other programs, and each start of the engine
-    # would leave a line in the log.
+    # Its handlers at a fork are for children that use it. Ours are other programs, and each start of the
+    # engine would leave a line in the log.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from limner.rpc.server import read_tls
 
