@@ -176,7 +176,15 @@ def litellm(upstream: str) -> Iterator[Server]:
             "model_info": {"mode": "image_generation"},
         }
         config = Path(home) / "config.json"  # JSON is YAML
-        config.write_text(json.dumps({"model_list": [entry], "general_settings": {"master_key": KEY}}))
+        config.write_text(
+            json.dumps(
+                {
+                    "model_list": [entry],
+                    "general_settings": {"master_key": KEY},
+                    "litellm_settings": {"drop_params": True},
+                }
+            )
+        )
         port = free_port()
         command = [str((PEER / "bin" / "litellm").absolute()), "--config", str(config), "--port", str(port)]
         with running(*command, "--host", "127.0.0.1", cwd=home, LITELLM_LOG="ERROR") as program:

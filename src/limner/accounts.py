@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -88,10 +88,14 @@ class Accounts:
     def __iter__(self) -> Iterator[Opened]:
         return iter(self._opened.values())
 
-    def now(self) -> list[Account]:
-        """All accounts as they stand."""
+    def now(self, providers: Collection[str] | None = None) -> list[Account]:
+        """All accounts as they stand, or those of some providers."""
         now = time.monotonic()
-        return [self.shown(one, now) for one in self._opened.values()]
+        return [
+            self.shown(one, now)
+            for one in self._opened.values()
+            if providers is None or one.provider.name in providers
+        ]
 
     def shown(self, one: Opened, now: float) -> Account:
         """One account as it stands."""

@@ -1,6 +1,6 @@
 """Where a request goes: the planner over today's catalog and the accounts as they stand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -17,9 +17,9 @@ from limner.router.plan import plan
 
 
 class Planner:
-    """`accounts` says how all of them stand now."""
+    """`accounts` says how those of some providers stand now, or all of them."""
 
-    def __init__(self, catalog: Catalog, accounts: Callable[[], list[Account]]) -> None:
+    def __init__(self, catalog: Catalog, accounts: Callable[[Collection[str] | None], list[Account]]) -> None:
         self._catalog = catalog
         self._accounts = accounts
 
@@ -31,7 +31,7 @@ class Planner:
         route = plan(
             request.model_copy(update={"quote": None}),
             self._catalog.models(),
-            self._accounts(),
+            self._standing(request),
             _vocabulary,
             seed=seed,
             today=datetime.now(UTC).date(),
@@ -44,10 +44,21 @@ class Planner:
         """The models that the request's model and provider may mean, able or not, busy or not. Raises
         `InvalidRequest` for names nobody knows, and `NoRoute`."""
         accounts: dict[str, list[Account]] = {}
-        for account in self._accounts():
+        for account in self._standing(request):
             accounts.setdefault(account.provider, []).append(account)
         found = candidates(request, self._catalog.models(), accounts, datetime.now(UTC).date())
         return tuple(one.model for one in found)
+
+    def _standing(self, request: GenerateRequest) -> list[Account]:
+        """The accounts that a request may go to: all of them, unless it names a model."""
+        if request.model is None:
+            return self._accounts(None)
+        wanted = {one.provider for one in self._catalog.models().known_as(request.model)}
+        if request.provider is not None:
+            wanted.add(request.provider)
+        found = self._accounts(wanted)
+        # Where a name means nothing here, or somebody who is off, everybody there is has to be told of.
+        return found if wanted and wanted == {one.provider for one in found} else self._accounts(None)
 
     def entry(self, target: Target) -> Model | None:
         """The catalog's entry of a target; of one that takes any name, the entry for all of them."""

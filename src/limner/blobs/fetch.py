@@ -21,6 +21,8 @@ _REDIRECTS = 3
 _TYPES = ("image/", "application/octet-stream", "binary/octet-stream")
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """What IPv6-only networks reach IPv4 hosts by: the last 32 bits are the address (RFC 6052)."""
+_LONGEST_NAME = 253
+"""Characters of a host's name (RFC 1035)."""
 _own: ContextVar[bool] = ContextVar("own", default=False)
 """The host that is being asked is the account's own, and may be private."""
 
@@ -165,6 +167,8 @@ def _checked(url: str, own_host: str | None) -> tuple[URL, str]:
     host = address.raw_host
     if address.scheme not in ("http", "https") or not host:
         raise Malformed(f"the picture's address {url[:80]!r} is neither http nor https")
+    if len(host) > _LONGEST_NAME:
+        raise Malformed(f"the picture's host has a name of {len(host):,} characters; no host has")
     if address.raw_user or address.raw_password:
         raise Malformed(f"the picture's address at {host} holds a password; not asked")
     try:

@@ -40,6 +40,8 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = str(root)
+        """As text: on the way of every picture, joining paths as objects costs as much as writing them."""
 
     def __str__(self) -> str:
         return str(self.root)
@@ -49,10 +51,10 @@ class Folder:
         its thread. Unsynced and small, it is written on the spot."""
         if synced or len(data) > INLINE:
             await asyncio.to_thread(
-                self._guarded, "write to", self._place, self.root / key, data, synced=synced
+                self._guarded, "write to", self._place, self._path(key), data, synced=synced
             )
         else:
-            self._guarded("write to", self._place, self.root / key, data, synced=False)
+            self._guarded("write to", self._place, self._path(key), data, synced=False)
 
     async def add(self, name: Name, data: bytes, *, synced: bool) -> str:
         """Write under the key that `name` gives the bytes, and return it; a file with these very bytes is
@@ -81,7 +83,7 @@ class Folder:
         """`size` bytes from `start`, fewer at the end; None when there is no such file. On the spot where the
         kernel has them in memory, as it has what was just written."""
         try:
-            descriptor = os.open(self.root / key, os.O_RDONLY)
+            descriptor = os.open(self._path(key), os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -101,11 +103,11 @@ class Folder:
     async def show(self, key: str, shown: str) -> bool:
         """Let the file be seen under a second name: a hard link, or a copy where the disk knows none. Not
         synced, since it can be made again. False when there is no such file."""
-        source, target = self.root / key, self.root / shown
+        source, target = self._path(key), self._path(shown)
         try:
             return self._link(source, target)  # on the spot: nothing in it waits for the disk
         except OSError:  # a disk without hard links, or one with a fault that a copy will meet too
-            await asyncio.to_thread(self._guarded, "write to", self._copy, source, target)
+            await asyncio.to_thread(self._guarded, "write to", self._copy, Path(source), Path(target))
         return True
 
     async def old(self, prefix: str, older_than_s: float) -> list[str]:
@@ -137,12 +139,13 @@ class Folder:
 
     def _add(self, name: Name, data: bytes, synced: bool) -> str:
         key = name(data)
-        self._leave_or_place(self.root / key, data, synced)
+        self._leave_or_place(self._path(key), data, synced)
         return key
 
-    def _leave_or_place(self, path: Path, data: bytes, synced: bool) -> None:
+    def _leave_or_place(self, path: str, data: bytes, synced: bool) -> None:
         try:
-            same = path.stat().st_size == len(data) and path.read_bytes() == data
+            there = Path(path)
+            same = there.stat().st_size == len(data) and there.read_bytes() == data
         except FileNotFoundError:
             same = False
         if not same:
@@ -150,7 +153,7 @@ class Folder:
             return
         os.utime(path)
         if synced:  # whoever wrote it may not have come this far yet
-            self._secure(path, len(data))
+            self._secure(Path(path), len(data))
 
     def _secure(self, path: Path, size: int) -> bool:
         try:
@@ -166,13 +169,16 @@ class Folder:
         _sync_folder(path.parent)
         return True
 
-    def _place(self, path: Path, data: bytes, *, synced: bool = True) -> None:
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    def _place(self, path: str, data: bytes, *, synced: bool = True) -> None:
         """Bytes to disk under a name of no meaning, then the name, then the folder that holds the name."""
         unfinished = self._unfinished()
         try:
             descriptor = _create(unfinished)
         except FileNotFoundError:
-            _make(unfinished.parent)
+            _make(Path(unfinished).parent)
             descriptor = _create(unfinished)
         try:
             try:
@@ -185,39 +191,39 @@ class Folder:
                 os.close(descriptor)
             self._name(unfinished, path)
         except OSError:
-            unfinished.unlink(missing_ok=True)
+            Path(unfinished).unlink(missing_ok=True)
             raise
         if synced:
-            _sync_folder(path.parent)
+            _sync_folder(Path(path).parent)
 
-    def _unfinished(self) -> Path:
-        return self.root / _UNFINISHED / f"{os.getpid()}-{next(_NUMBERS)}-{time.time_ns():x}"
+    def _unfinished(self) -> str:
+        return self._path(f"{_UNFINISHED}/{os.getpid()}-{next(_NUMBERS)}-{time.time_ns():x}")
 
-    def _name(self, unfinished: Path, path: Path) -> None:
+    def _name(self, unfinished: str, path: str) -> None:
         try:
-            unfinished.replace(path)
+            os.replace(unfinished, path)  # noqa: PTH105 - text, as _root says
         except FileNotFoundError:
-            _make(path.parent)
-            unfinished.replace(path)
+            _make(Path(path).parent)
+            os.replace(unfinished, path)  # noqa: PTH105 - text, as _root says
 
-    def _link(self, source: Path, target: Path) -> bool:
+    def _link(self, source: str, target: str) -> bool:
         try:
-            target.hardlink_to(source)
+            os.link(source, target)
         except FileNotFoundError:
-            if not source.exists():
+            if not Path(source).exists():
                 return False
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.hardlink_to(source)
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, target)
         except FileExistsError:
-            if not target.samefile(source):
+            if not Path(target).samefile(source):
                 beside = self._unfinished()
-                beside.parent.mkdir(exist_ok=True)
-                beside.hardlink_to(source)
-                beside.replace(target)
+                Path(beside).parent.mkdir(exist_ok=True)
+                os.link(source, beside)
+                os.replace(beside, target)  # noqa: PTH105 - text, as _root says
         return True
 
     def _copy(self, source: Path, target: Path) -> None:
-        beside = self._unfinished()
+        beside = Path(self._unfinished())
         for folder in (target.parent, beside.parent):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, beside)
@@ -276,7 +282,7 @@ def _in_memory(descriptor: int, start: int, size: int) -> bytes | None:
     return bytes(memoryview(held)[:length]) if length == size or at_the_end else None
 
 
-def _create(path: Path) -> int:
+def _create(path: str) -> int:
     # Read-only, since what people open under `images/` is the stored file itself.
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
 
