@@ -2,7 +2,7 @@
 
     python -m benchmarks.gateway [--seconds 5] [--concurrency 1,16,128] [--picture-kb 2,1500] [--peer]
 
-The vendor (`benchmarks.upstream`) speaks OpenAI's API and sends the same picture every time, so that what is
+The vendor (`benchmarks.upstream`) speaks OpenAI's API and sends a picture of its own at once, so that what is
 measured is the server: the door, validation, the plan, three commits on disk (synchronous FULL), the call,
 the picture's file, the answer. With `--peer` LiteLLM's proxy, which keeps no journal and no picture, does the
 same in the same run; it is installed below `build/peer` the first time. CPU is the server process's own, from

@@ -1,12 +1,14 @@
-"""A vendor with OpenAI's images API that answers every order at once with the same picture: what the
+"""A vendor with OpenAI's images API that answers every order at once with a picture of its own: what the
 benchmarks put behind the servers they compare."""
 
 import asyncio
 import base64
+import itertools
 import os
 import struct
 import sys
 import zlib
+from collections.abc import Iterator
 
 
 def png(kilobytes: int, side: int = 512) -> bytes:
@@ -27,19 +29,21 @@ def png(kilobytes: int, side: int = 512) -> bytes:
     )
 
 
-def answer(kilobytes: int) -> bytes:
-    """The whole HTTP answer, head and body."""
+def answer(kilobytes: int) -> tuple[bytes, bytes]:
+    """The whole HTTP answer, head and body, without 16 characters of the noise: each picture has its own."""
     picture = base64.b64encode(png(kilobytes))
     body = b'{"created":1795132800,"data":[{"b64_json":"' + picture + b'"}]}'
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    gap = len(body) - 160
+    return head.encode() + body[:gap], body[gap + 16 :]
 
 
 class Vendor(asyncio.Protocol):
-    """Reads one request after the other; `whole` is said to each."""
+    """Reads one request after the other; to each it says the two parts with a number between them."""
 
-    def __init__(self, whole: bytes) -> None:
-        self._whole = whole
+    def __init__(self, parts: tuple[bytes, bytes], numbers: Iterator[int]) -> None:
+        self._parts = parts
+        self._numbers = numbers
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,13 +60,14 @@ class Vendor(asyncio.Protocol):
             if len(self._held) < end + 4 + length:
                 return
             self._held = self._held[end + 4 + length :]
-            self._transport.write(self._whole)
+            first, rest = self._parts
+            self._transport.writelines((first, b"%016d" % next(self._numbers), rest))
 
 
 async def serve(kilobytes: int) -> None:
     """Answer at a free port, which is printed."""
-    whole = answer(kilobytes)
-    server = await asyncio.get_running_loop().create_server(lambda: Vendor(whole), "127.0.0.1", 0)
+    parts, numbers = answer(kilobytes), itertools.count()
+    server = await asyncio.get_running_loop().create_server(lambda: Vendor(parts, numbers), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -63,7 +63,6 @@ def test_the_two_shapes():
         ("/v1/images/generations", {"message", "type", "param", "code"}),
         ("/v1/models/x", {"message", "type", "param", "code"}),
         ("/v1/jobs", {"message", "code"}),
-        ("/storage/images/a/b/c", {"message", "code"}),
     ],
 )
 def test_the_path_decides_the_shape(path, inside):

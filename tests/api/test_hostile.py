@@ -242,7 +242,7 @@ async def test_a_wrong_method_is_told_the_right_ones(http, path, allow):
 @pytest.mark.parametrize(
     ("path", "inside"),
     [
-        ("/v1/images/edits", {"message", "type", "param", "code"}),
+        ("/v1/images/paintings", {"message", "type", "param", "code"}),
         ("/v1/images/", {"message", "type", "param", "code"}),
         ("/v1/chat/completions", {"message", "code"}),
         ("/" + "x" * 5_000, {"message", "code"}),

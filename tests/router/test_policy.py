@@ -69,6 +69,15 @@ def test_the_orders_of_the_programs_before_come_first_and_everybody_else_after(p
     assert order(prefer, [model(name) for name in ("easel", "gemini", "leonardo", "runware")]) == expected
 
 
+def test_unified_takes_the_model_that_a_provider_lists_first_whatever_another_costs():
+    models = [
+        model("runware", "0.09", id="usual", fallback_priority=9),
+        model("runware", "0.01", id="other", fallback_priority=1),
+    ]
+    route = plan(request(policy=Policy(prefer="unified")), models, [Account("runware", "runware")])
+    assert route.targets[0].model == "usual"
+
+
 def test_balanced_asks_whoever_will_be_done_first():
     models = [model("easel", "0.01"), model("mural", "0.09"), model("fresco", "0.05")]
     accounts = [

@@ -13,7 +13,8 @@ from limner.api.body import read
 from limner.api.caller import key_of
 from limner.api.chat_shapes import ChatBody, Frame, ends, frame, refused
 from limner.api.errors import MAX_MESSAGE, cut
-from limner.api.reference import EVENTS, answer, takes
+from limner.api.reference import ANYWHERE, EVENTS, MEANING, answer, takes
+from limner.api.shapes import PlainErrorBody
 from limner.api.stream import Emit, EventStream, event
 from limner.app import Limner
 from limner.chat.events import Event, Text, ToolEnded, Turn
@@ -166,5 +167,7 @@ def _unsaid(_error: LimnerError) -> bytes:
 def _other() -> dict[int | str, dict[str, Any]]:
     """What stands before every door."""
     return {
-        one: {"description": said} for one, said in ((421, "Asked for under a foreign name"), (500, "Ours"))
+        one: {"description": MEANING[one], "model": PlainErrorBody}
+        for one in ANYWHERE
+        if one != 401  # said in the stream
     }

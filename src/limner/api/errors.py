@@ -41,6 +41,12 @@ class WrongContentType(LimnerError):
     code = "wrong_content_type"
 
 
+class HeadTooLarge(LimnerError):
+    """Address and headers are longer than the server reads."""
+
+    code = "head_too_large"
+
+
 class WrongHost(LimnerError):
     """A request to the loopback address under a foreign name: what DNS rebinding looks like."""
 
@@ -126,6 +132,7 @@ RULES: Mapping[str, Rule] = {
     "wrong_content_type": Rule(415, _ASKED, "wrong_content_type"),
     "wrong_host": Rule(421, _ASKED, "wrong_host"),
     "unprocessable": Rule(422, _ASKED, "invalid_value"),
+    "head_too_large": Rule(431, _ASKED, "head_too_large"),
     "over_limit": Rule(429, "requests", "rate_limit_exceeded", again=True),
     "rate_limited": Rule(429, "requests", "rate_limit_exceeded", again=True),
     "error": Rule(500, _OURS, "internal_error"),
@@ -193,6 +200,8 @@ def fault_of(error: LimnerError) -> Fault:
             return Fault(error.word, message, details=_few(details), headers=headers)
         case NoEntry():
             return Fault(error.code, message, headers={"www-authenticate": "Bearer"})
+        case BodyTooLarge() | BodyTooSlow():  # what may still come is not waited for
+            return Fault(error.code, message, headers={"connection": "close"})
         case _:
             return Fault(error.code, message)
 

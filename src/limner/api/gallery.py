@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner.api.caller import caller
-from limner.api.reference import MEANING, PICTURES, answer, get, limner_errors, openai_errors
+from limner.api.reference import MEANING, PICTURES, answer, get, openai_errors, unified_errors
 from limner.app import Limner
 from limner.core.job import Artifact
 from limner.core.request import MIME
@@ -75,7 +75,7 @@ class Gallery:
             response_class=Response,
             responses=answer(200, "The file as it was stored", *PICTURES)
             | _UNCHANGED
-            | limner_errors(404, 507),
+            | unified_errors(404, 507),
         )
 
     async def image(self, image_id: str) -> Response:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from limner.api.errors import invalid
 from limner.core.errors import InvalidRequest
 from limner.core.prompting import Prompting
-from limner.core.request import MAX_SEED, GenerateRequest, Operation, Preset
+from limner.core.request import MAX_PROMPT, MAX_SEED, GenerateRequest, Operation, Preset
 
 Quality = Literal[
     "auto", "low", "medium", "high", "xhigh", "max", "standard", "hd", "fast", "quality", "ultra"
@@ -38,6 +38,11 @@ CALLED = {
 }
 """Our field names as OpenAI's callers know them."""
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
+# Told in the reference only: `GenerateRequest` is where they are checked, in words of its own.
+_TOLD_TEXT = Field(json_schema_extra={"minLength": 1, "maxLength": MAX_PROMPT})
+_TOLD_NAME = Field(json_schema_extra={"minLength": 1, "maxLength": 200})
+_TOLD_USER = Field(json_schema_extra={"maxLength": 200})
+_TOLD_SIZE = Field(json_schema_extra={"pattern": f"^(auto|{_SIZE.pattern})$"})
 _DALLE_STYLES = ("vivid", "natural")
 
 
@@ -47,10 +52,10 @@ class PictureBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    prompt: str
-    model: str | None = None
+    prompt: Annotated[str, _TOLD_TEXT]
+    model: Annotated[str, _TOLD_NAME] | None = None
     n: Annotated[int, Field(ge=1, le=10)] | None = None
-    size: str | None = None
+    size: Annotated[str, _TOLD_SIZE] | None = None
     """`auto`, or width and height in pixels such as `512x512`."""
     quality: Quality | None = None
     """OpenAI's words or Limner's presets: low = fast, medium = standard, high = hd = quality, xhigh = max =
@@ -64,16 +69,16 @@ class PictureBody(BaseModel):
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     """Limner's own: the same seed draws the same picture."""
-    provider: str | None = None
+    provider: Annotated[str, _TOLD_NAME] | None = None
     """Limner's own: who is to draw it."""
     prompting: Prompting | None = None
     """Limner's own: how the prompt is to be rewritten before it is sent; without it, not at all."""
-    style: str | None = None
+    style: Annotated[str, _TOLD_NAME] | None = None
     """A style of the model; OpenAI's `vivid` and `natural` are accepted and change nothing."""
     moderation: Literal["auto", "low"] | None = None
     """Accepted; what is refused is the server's to decide."""
-    user: str | None = None
-    safety_identifier: str | None = None
+    user: Annotated[str, _TOLD_USER] | None = None
+    safety_identifier: Annotated[str, _TOLD_USER] | None = None
 
     @property
     def wants_url(self) -> bool:

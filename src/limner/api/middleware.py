@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.api.caller import OPEN, key_of
-from limner.api.errors import Fault, WrongHost, cut, fault_of
+from limner.api.errors import Fault, HeadTooLarge, WrongHost, cut, fault_of
+from limner.api.head import MAX_HEAD
 from limner.api.shapes import respond
 from limner.core.errors import NoEntry
 from limner.core.ids import uuid7
@@ -50,13 +51,14 @@ class Edge:
             await send(message)
 
         try:
+            _check_head(scope)
             self._check_host(scope)
             if not OPEN(scope["path"]):
                 scope.setdefault("state", {})["by"] = self._who(key_of(scope["headers"]))
             await self._app(scope, receive, marked)
         except ClientDisconnect:
             _log.debug("the client left before its request was read", path=cut(scope["path"]))
-        except (WrongHost, NoEntry) as error:
+        except (HeadTooLarge, WrongHost, NoEntry) as error:
             await respond(fault_of(error), scope["path"])(scope, receive, marked)
         except Exception:
             _log.exception(
@@ -82,6 +84,14 @@ class Edge:
             f"this server listens on loopback only and does not go by {cut(name, 64)!r}; "
             "use http://127.0.0.1 or set public_url to the address your proxy serves"
         )
+
+
+def _check_head(scope: Scope) -> None:
+    length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    for name, value in scope["headers"]:
+        length += len(name) + len(value) + 4  # a colon, a blank and the line's end
+    if length > MAX_HEAD:
+        raise HeadTooLarge(f"the address and the headers are longer than {MAX_HEAD:,} bytes; send less")
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from limner.api.body import read
 from limner.api.reference import BODY, get, limner_errors, takes
 from limner.app import Limner, ProviderStatus
-from limner.core.job import provider_of
+from limner.chat.names import provider_of
 
 
 class ProviderList(BaseModel):

@@ -28,6 +28,7 @@ MEANING = {
     421: "Asked for under a foreign name on the loopback address",
     422: "A field has a wrong type or is out of range; `detail` lists what is wrong and where",
     429: "Too many requests; `Retry-After` says when to come back",
+    431: "The address and the headers are longer than 64 KiB together",
     500: "A fault of Limner's own; the log tells more under the answer's `x-request-id`",
     502: "A vendor refused Limner's key or gave an answer that cannot be read",
     503: "Nothing can serve now",
@@ -36,7 +37,7 @@ MEANING = {
 }
 EVENTS = "text/event-stream"
 PICTURES = ("image/png", "image/jpeg", "image/webp")
-ANYWHERE = (401, 421, 500)
+ANYWHERE = (401, 421, 431, 500)
 BODY = (400, 408, 413, 415)
 """What any endpoint that reads a body can answer."""
 

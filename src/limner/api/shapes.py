@@ -115,6 +115,7 @@ _SHAPES: Mapping[str, Shape] = {
     "/v1/moderations": openai_shape,
     "/unified": unified_shape,
     "/projects": unified_shape,
+    "/storage": unified_shape,
     "/health": unified_shape,
     "/chat": two_phase_shape,
     "/generate-image": two_phase_shape,

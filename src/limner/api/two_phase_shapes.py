@@ -29,7 +29,7 @@ class PressBody(_Camel):
     """The button that was pressed. An empty string is the same as none. Names not listed here change
     nothing, and are told in `x-limner-ignored`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"required": ["prompt", "provider", "model"]})
 
     prompt: str | None = None
     """Required."""

@@ -147,7 +147,7 @@ class Unified:
         project_id: UUID | None = None,
         provider: str | None = None,
         status: JobStatus | None = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> Response:
         """Answer a bare array of `UnifiedJob`s."""
         named = provider_named(provider, self._known(), "query")

@@ -5,14 +5,15 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from limner.api.errors import Unprocessable, invalid, unprocessable
 from limner.catalog.model import Model
+from limner.chat.names import provider_of
 from limner.core.errors import InvalidRequest
-from limner.core.job import provider_of
 from limner.core.prompting import Prompting
 from limner.core.request import MAX_PROMPT, MAX_SEED, Format, GenerateRequest, Policy
+from limner.core.text import clean_text
 from limner.prompts.limits import THRESHOLD
 
 MAX_BATCH = 10
@@ -102,7 +103,7 @@ class PromptBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    prompt: Annotated[str, Field(min_length=1)]
+    prompt: Annotated[str, Field(min_length=1), AfterValidator(clean_text)]
     force_optimize: bool = False
 
 

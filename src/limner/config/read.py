@@ -197,7 +197,7 @@ class _Reading:
             if field := BY_VARIABLE.get(name):
                 yield from self._variable(_Given(field, value, source))
             elif name in UNUSED:
-                self.unused[name] = "this version has no use for it"
+                self.unused[name] = UNUSED[name]
             elif (
                 name.startswith("LIMNER_")
                 and name not in _ELSEWHERE

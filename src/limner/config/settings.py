@@ -291,8 +291,19 @@ FLAG = re.compile(r"ENABLE_IMAGE_GENERATION_([A-Z0-9_]+)")
 OF_A_PROVIDER = re.compile(r"LIMNER_[A-Z0-9_]+_(KEY|URL|MODEL)|[A-Z0-9_]+_(KEY|TOKEN|URL|HOST|MODEL)")
 """Variables that may be a provider's: which are, the providers say."""
 
-UNUSED = frozenset({"SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY"})
-"""Names that programs before Limner used and this version has no use for."""
+UNUSED: dict[str, str] = {
+    **dict.fromkeys(
+        ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY"), "this version has no use for it"
+    ),
+    **dict.fromkeys(
+        ("CUDA_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "HCC_AMDGPU_TARGET"),
+        "the engine of this version draws on the processor",
+    ),
+    "TORCH_DTYPE": "the engine of this version computes in float32",
+    "HF_HOME": "this version downloads no models",
+    "GROQ_IMAGE_MODEL": "Groq has no model that draws",
+}
+"""Names that programs before Limner used and this version has no use for, with the reason."""
 
 NOT_VARIABLES = frozenset({"accounts", "budgets", "limits", "variables"})
 """Settings that are tables: no environment variable sets them."""

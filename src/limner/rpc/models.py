@@ -29,9 +29,14 @@ async def listed(limner: Limner) -> ModelResponse:
     rest = {
         model.id: model
         for model in reversed(limner.models())  # the first of a shared id stays
-        if model.provider in able and not model.open and model.retired is None and model.id not in DEFAULTS
+        if model.provider in able and _draws(model) and model.id not in DEFAULTS
     }
     return ModelResponse(models=[*first, *(_described(rest[name], statuses) for name in sorted(rest))])
+
+
+def _draws(model: Model) -> bool:
+    """It can be asked for here: by its name, for a picture from words."""
+    return not model.open and model.retired is None and "generate" in model.operations
 
 
 async def _well_known(

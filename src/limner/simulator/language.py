@@ -41,7 +41,7 @@ _PICTURE = re.compile(
 _ASKING = re.compile(
     r"^\s*(?:(?:please|now|then|can you|could you|would you|i want you to)\b[\s,]*)*"
     r"(?:draw|paint|sketch|illustrate|render|generate|create|design|visuali[sz]e|make|show|give)\b"
-    r"(?:\s+(?:me|us))?(?:\s+(?:an?|the|some)\s+(?:image|picture|photo|painting|drawing|illustration)s?"
+    r"(?:\s+(?:me|us))?(?:\s+(?:an?|the|some)\s+(?:image|picture|photo|painting|drawing|illustration)s?\b"
     r"(?:\s+(?:of|with|showing))?)?\s*",
     re.IGNORECASE,
 )
