@@ -27,7 +27,9 @@ def test_every_setting_and_command_has_its_place():
     assert commands == [
         f"## limner {name}"
         for name in (
-            "generate", "serve", "grpc", "simulate", "lab", "worker", "engine", "models", "providers",
-            "jobs", "usage", "prompt", "styles", "audit", "reconcile", "inspect", "replay", "config", "version",
+            "generate", "serve", "grpc", "simulate", "lab", "worker", "mcp", "chat", "engine",
+            "models", "providers",
+            "jobs", "usage", "prompt", "styles", "audit", "reconcile", "inspect", "replay", "config",
+            "version",
         )
     ]  # fmt: skip

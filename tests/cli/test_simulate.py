@@ -27,17 +27,20 @@ def running():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_answers_until_it_is_told_to_stop(running, number):
-    url = re.search(r"answers at (http://127\.0\.0\.1:\d+)\. ", running.stdout.readline())[1]
+    lines = [running.stdout.readline()]
+    url = re.search(r"answers at (http://127\.0\.0\.1:\d+)\. ", lines[0])[1]
+    while "curl" not in lines[-1]:
+        lines.append(running.stdout.readline())
     with urllib.request.urlopen(f"{url}/__emu") as answer:
         overview = json.load(answer)
     running.send_signal(number)
-    said = running.communicate(timeout=20)[0]
+    running.communicate(timeout=20)
     assert (running.returncode, overview["url"], overview["seed"]) == (0, url, 7)
-    shown = [line.split() for line in said.splitlines()]
+    shown = [line.split() for line in lines]
     for vendor in overview["vendors"]:
         key = [vendor["key"]] if vendor["key"] else ["(none", "needed)"]
         assert [vendor["name"], vendor["base_url"], *key] in shown
-    assert f'  curl -d \'{{"fault": "cut_after"}}\' {url}/__emu/faults' in said.splitlines()
+    assert f'  curl -d \'{{"fault": "cut_after"}}\' {url}/__emu/faults\n' in lines
 
 
 async def stopped():
