@@ -3,13 +3,12 @@
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from limner.api.body import read
 from limner.api.facts import FACTS
 from limner.api.image_answer import Answers, OpenAIImages, Wish
 from limner.api.image_body import PictureBody
-from limner.api.reference import BODY, EVENTS, IDEMPOTENCY_KEY, answer, openai_errors, takes
+from limner.api.reference import BODY, EVENTS, IDEMPOTENCY_KEY, answer, openai_errors, post, takes
 from limner.app import Limner
 
 _PATH = "/v1/images/generations"
@@ -27,13 +26,11 @@ class Images:
         self._limit = max_body_bytes
 
     def mount(self, app: FastAPI) -> None:
-        """Add the route twice: the plain one serves, FastAPI's behind it documents. The body is read by hand,
-        so that FastAPI's own handling would only cost its time."""
-        app.router.routes.append(Route(_PATH, self.generate, methods=["POST"]))
-        app.add_api_route(
+        """Add the route."""
+        post(
+            app,
             _PATH,
             self.generate,
-            methods=["POST"],
             tags=["OpenAI"],
             summary="Draw pictures",
             description=(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from limner.api.body import idempotency_key, read
 from limner.api.caller import caller
 from limner.api.errors import fault_of
-from limner.api.reference import BODY, EVENTS, IDEMPOTENCY_KEY, answer, get, limner_errors, takes
+from limner.api.reference import BODY, EVENTS, IDEMPOTENCY_KEY, answer, get, limner_errors, post, takes
 from limner.api.shapes import limner_shape
 from limner.api.stream import Emit, EventStream, event
 from limner.app import Limner
@@ -41,20 +41,20 @@ class Jobs:
     def mount(self, app: FastAPI) -> None:
         """Add the routes."""
         ordering = (*BODY, 402, 409, 429, 503, 507)
-        app.add_api_route(
+        post(
+            app,
             "/v1/quotes",
             self.quote,
-            methods=["POST"],
             tags=["Jobs"],
             summary="Say who would draw it, at what price, and what would be bent; buys nothing",
             response_model=Quote,
             responses=limner_errors(*BODY, 402, 429, 503, 507),
             openapi_extra=takes(GenerateRequest),
         )
-        app.add_api_route(
+        post(
+            app,
             "/v1/jobs",
             self.submit,
-            methods=["POST"],
             status_code=202,
             tags=["Jobs"],
             summary="Order pictures and return at once",

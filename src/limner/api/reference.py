@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
+from starlette.routing import Route
 
 from limner.api.shapes import DetailBody, LimnerErrorBody, OpenAIError, PlainErrorBody, WebuiErrorBody
 
@@ -64,6 +65,13 @@ class _Segment(StringConvertor):
 
 register_url_convertor("key", _Key())
 register_url_convertor("segment", _Segment())
+
+
+def post(app: FastAPI, path: str, endpoint: Endpoint, **documented: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    """Mount a POST that reads its request by hand: a plain route serves, FastAPI's behind it documents. What
+    FastAPI does for an endpoint would cost its time and change nothing."""
+    app.router.routes.append(Route(path, endpoint, methods=["POST"]))
+    app.add_api_route(path, endpoint, methods=["POST"], **documented)
 
 
 def get(app: FastAPI, path: str, endpoint: Endpoint, **documented: Any) -> None:  # noqa: ANN401 - FastAPI's own
