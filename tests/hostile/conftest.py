@@ -11,7 +11,7 @@ def _no_network():
     """The house's own net is tighter: in it every call is written down."""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory) -> Iterator[House]:
     home = tmp_path_factory.mktemp("hostile") / "home"
     with Net().cast() as net, serving(home) as (url, _limner):

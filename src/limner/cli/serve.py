@@ -15,6 +15,7 @@ import anyio
 import uvicorn
 
 from limner.api.app import create_app
+from limner.api.head import BoundedHead
 from limner.app import Limner
 from limner.cli import session, tune, view, words
 from limner.cli.later import Later
@@ -97,10 +98,12 @@ async def _serve(limner: Limner, listener: socket.socket, rpc: "Place | None") -
             access_log=False,
             server_header=False,
             lifespan="off",
-            http="httptools",
+            http=BoundedHead,
             timeout_graceful_shutdown=_GRACE_S,
         ),
-        started=lambda: _answers(limner, base, settings.public_url or base, rpc),
+        started=lambda: _answers(
+            limner, base, settings.public_url or base, None if server.beside is None else rpc
+        ),
     )
     # Before Limner begins to run: who stops a server that is just starting wants it to end in order, too.
     loop = asyncio.get_running_loop()
@@ -172,7 +175,8 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     bare = host.strip("[]")
     try:
         family = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family)
+        # Named as TCP, so that asyncio's own loop, too, sends short answers without waiting for more.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((bare, port))

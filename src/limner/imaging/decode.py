@@ -19,6 +19,7 @@ _BROKEN = (
     IndexError,
     KeyError,
     TypeError,
+    AssertionError,  # a palette that is not there
     struct.error,
     zlib.error,
 )

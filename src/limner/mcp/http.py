@@ -1,11 +1,12 @@
 """The protocol over HTTP at `/mcp`: what stands in front of the library's own transport."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import Protocol
+from typing import NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import anyio
@@ -102,6 +103,8 @@ class McpDoor:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if scope["method"] == "POST" and kind != "application/json":
             return _error(415, "Send the message as application/json")
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            return _error(415, "Send the message as it is, not packed")
         return None
 
     def _knows(self, origin: str, host: str) -> bool:
@@ -140,10 +143,11 @@ async def _whole(receive: Receive) -> bytes | Response:
             message = await receive()
             held += message.get("body", b"")
             if len(held) > MAX_BODY_BYTES:
-                return _error(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes; send less")
+                said = f"The body is larger than {MAX_BODY_BYTES:,} bytes; send less"
+                return _error(413, said, {"connection": "close"})
             if not message.get("more_body", False):
                 return bytes(held)
-    return _error(408, f"The body did not arrive within {BODY_S:.0f} seconds")
+    return _error(408, f"The body did not arrive within {BODY_S:.0f} seconds", {"connection": "close"})
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -159,15 +163,37 @@ def _again(body: bytes, receive: Receive) -> Receive:
 def _not_one_message(body: bytes) -> Response | None:
     """What the library would take, or echo, at any length."""
     try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _error(400, "The body is not JSON; send one JSON-RPC message", code=PARSE_ERROR)
+        message = json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        said = "The body is not JSON that says each thing once; send one JSON-RPC message"
+        return _error(400, said, code=PARSE_ERROR)
     if not isinstance(message, dict):
         return _error(400, "Send one JSON-RPC message, as an object; batches are not taken")
+    if message.get("jsonrpc") != "2.0" or not _is_asked_or_answered(message):
+        return _error(400, 'That is no JSON-RPC message; it needs "jsonrpc": "2.0" and a "method"')
     given = message.get("id", 0)
     if isinstance(given, bool) or not isinstance(given, int | str) or len(str(given)) > MAX_ID:
         return _error(400, f"The id must be a whole number, or text of at most {MAX_ID} characters")
     return None
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    once = dict(pairs)
+    if len(once) != len(pairs):
+        raise ValueError("a name is given twice")
+    return once
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _is_asked_or_answered(message: dict[str, object]) -> bool:
+    """A request or a notification, or the answer to a question of ours."""
+    asked = message.get("method")
+    if asked is not None:
+        return isinstance(asked, str) and isinstance(message.get("params", {}), dict | None)
+    return isinstance(message.get("result", message.get("error")), dict)
 
 
 def _error(
