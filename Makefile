@@ -57,6 +57,7 @@ mcpsdk: ## Install the Model Context Protocol's TypeScript SDK below build, whos
 try-sdks: dev
 	-@$(BIN)/python tools/sdks.py
 	-@$(BIN)/python -m tools.clients
+	-@$(BIN)/python -m tools.chat_env
 
 format: dev ## Put the code into its format
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .

@@ -32,9 +32,9 @@ def home(below: Path = ENVIRONMENTS) -> Path:
 
 
 def commands(below: Path = ENVIRONMENTS) -> Path | None:
-    """The folder of its commands, None when it is not there or not whole."""
+    """The folder of its commands, None when it is not there, not whole, or this Python is too new for it."""
     found = home(below)
-    return found / "bin" if (found / _WHOLE).exists() else None
+    return found / "bin" if (found / _WHOLE).exists() and (found / "bin" / "chainlit").exists() else None
 
 
 def build(target: Path) -> str | None:
@@ -78,7 +78,7 @@ def main(below: Path = ENVIRONMENTS) -> int:
         for path in below.iterdir():
             if path.is_dir() and path != target:
                 shutil.rmtree(path)
-        wrong = build(target) if commands(below) is None else None
+        wrong = None if (target / _WHOLE).exists() else build(target)
     if wrong is not None:
         print(f"{wrong}\nlimner: Chainlit: not installed, see above", file=sys.stderr)
         return 1

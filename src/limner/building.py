@@ -96,7 +96,7 @@ async def build(
     await switches.look()
     opened = open_accounts(kinds, settings, catalog, http, engine)
     accounts = Accounts(opened, pulse, limits, switches.off)
-    language = _language(settings, http)
+    language = language_of(settings, http)
     rewriter = Rewriter(language, store.prompts.count, on=settings.prompt_rewriting == "on")
     quotes = quoting.open_quoting(settings.home, settings.quote_secret, settings.quote_valid_s)
     planner = Planner(catalog, accounts.now)
@@ -167,7 +167,7 @@ def catalog_of(kinds: Mapping[str, type[Provider]], settings: Settings) -> Catal
     return Catalog(tables, settings.catalog)
 
 
-def _language(settings: Settings, http: aiohttp.ClientSession) -> Language:
+def language_of(settings: Settings, http: aiohttp.ClientSession) -> Language:
     """The model that rewrites and chats; where no address is set, at the server Ollama's variables name."""
     ollama = accounts_of(
         "ollama",

@@ -80,6 +80,10 @@ def test_a_prompt_is_enhanced_unless_it_has_such_a_word(said, ordered):
     assert order(said, Taste()).prompt == ordered
 
 
+def test_the_enhancement_can_be_switched_off():
+    assert order("a fox", Taste(enhance=False)).prompt == "a fox"
+
+
 def test_a_provider_is_ordered_from_by_our_name():
     assert order("a fox", Taste(provider="ollama_local")).provider == "ollama"
     assert order("a fox", Taste(provider="openai")).provider == "openai"
@@ -88,6 +92,7 @@ def test_a_provider_is_ordered_from_by_our_name():
 def test_help_lists_commands_by_name_with_parameters_in_angle_brackets():
     lines = [line.split("`")[1] for line in help_text().splitlines() if line.startswith("- ")]
     assert lines == [
+        "/enhance <on or off>",
         "/help",
         "/image <description>",
         "/images <on or off>",

@@ -1,14 +1,17 @@
 """A conversation (contract 8): commands, pictures and talk over a real Limner and scripted vendors."""
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
+from itertools import groupby
 
 import anyio
 import pytest
 
+from limner.chat.choices import quoted
 from limner.chat.conversation import Conversation
-from limner.chat.events import Began, Drawing, Failed, Notice, Picture, Text, ToolEnded
-from limner.core.errors import Refused, Rejected, TimedOut, Unavailable
+from limner.chat.events import Asking, Began, Drawing, Failed, Notice, Picture, Text, ToolEnded
+from limner.core.errors import OverBudget, Refused, Rejected, TimedOut, Unavailable
 from tests.chat.house import Scripted, Speaker, calls, model, open_house, says
 
 NAMES = ("ollama", "huggingface", "openai", "local")
@@ -32,13 +35,16 @@ async def talking(home, *lines, keyed=NAMES, models=MODELS):
 
 
 def tried(heard):
-    return [one.provider for one in heard if isinstance(one, Drawing)]
+    """Who was shown to be tried, in order; each is shown before it is asked, and when it is."""
+    providers = [one.provider for one in heard if isinstance(one, Drawing)]
+    return [one for one, _ in groupby(providers)]
 
 
 async def test_image_draws_all_the_text_after_it_via_the_first_provider(tmp_path):
     async with talking(tmp_path) as (chat, tell, heard):
         await chat.hear("/image a red  fox in the snow", tell)
-    assert tried(heard) == ["the first that can", "ollama_local"]
+    assert heard[0] == Drawing("a red  fox in the snow", "ollama_local", Decimal(0))
+    assert tried(heard) == ["ollama_local"]
     assert {one.description for one in heard[:-1]} == {"a red  fox in the snow"}
     done = heard[-1]
     assert isinstance(done, Picture)
@@ -60,7 +66,9 @@ async def test_a_failed_provider_is_replaced_by_the_next_and_not_tried_twice(tmp
         Scripted.fails["ollama"] = Unavailable("ollama: refused the connection")
         Scripted.fails["huggingface"] = Rejected("huggingface: no")
         await chat.hear("/image a fox", tell)
-    assert tried(heard) == ["the first that can", "ollama_local", "huggingface", "openai"]
+    assert tried(heard) == ["ollama_local", "huggingface", "openai"]
+    shown = {one.provider: one.price_usd for one in heard if isinstance(one, Drawing)}
+    assert shown == {"ollama_local": 0, "huggingface": Decimal("0.003"), "openai": Decimal("0.04")}
     assert [name for name, _ in Scripted.orders] == ["ollama", "huggingface", "openai"]
     assert heard[-1].text.startswith("**Image Generated via openai**")
     assert "$0.04" in heard[-1].text
@@ -93,14 +101,91 @@ async def test_without_any_provider_the_same_lines_are_said(tmp_path):
     ]
 
 
-async def test_nothing_above_the_persons_limit_is_bought(tmp_path):
+def choices(event):
+    return [(one.provider, one.model, one.price_usd) for one in event.choices]
+
+
+async def test_nothing_above_the_persons_limit_is_bought_before_a_button_is_pressed_once(tmp_path):
     async with talking(tmp_path, keyed=("openai",)) as (chat, tell, heard):
         await chat.hear("/limit 0.01", tell)
         await chat.hear("/image a fox", tell)
         assert Scripted.orders == []
+        asking = heard[-1]
+        assert isinstance(asking, Asking)
+        assert choices(asking) == [
+            ("openai", "fine", Decimal("0.04")),
+            ("openai", "dear", Decimal("0.5")),
+        ]
+        for _ in range(2):
+            await chat.choose(asking.choices[1].identity, tell)
+        assert [call.model for _, call in Scripted.orders] == ["maker/dear"]
+        assert heard[-2].text.startswith("**Image Generated via openai**")
+        assert heard[-1].text.startswith("This button has been used")
+        spent = (await chat.limner.jobs())[0].receipt.cost_usd
+    assert spent == Decimal("0.5")
+
+
+async def test_a_button_whose_price_rose_buys_nothing(tmp_path):
+    async with talking(tmp_path, keyed=("openai",)) as (chat, tell, heard):
+        await chat.hear("/limit 0", tell)
+        await chat.hear("/image a fox", tell)
+        chosen = chat.choices.take(heard[-1].choices[0].identity)
+        cheap = replace(chosen, choice=replace(chosen.choice, price_usd=Decimal("0.01")))
+        with pytest.raises(OverBudget):
+            await quoted(chat.limner, cheap)
+        assert Scripted.orders == []
+
+
+async def test_a_button_nobody_was_given_orders_nothing(tmp_path):
+    async with talking(tmp_path) as (chat, tell, heard):
+        await chat.choose("../made up", tell)
+        assert Scripted.orders == []
+    assert [type(one) for one in heard] == [Notice]
+
+
+async def test_who_else_would_draw_it_is_said_with_the_picture_and_its_price(tmp_path):
+    async with talking(tmp_path) as (chat, tell, heard):
+        await chat.hear("/image a fox", tell)
+    assert choices(heard[-1]) == [
+        ("huggingface", "schnell", Decimal("0.003")),
+        ("openai", "fine", Decimal("0.04")),
+        ("openai", "dear", Decimal("0.5")),
+    ]
+
+
+async def test_when_one_failed_the_others_are_offered_and_it_may_be_tried_again(tmp_path):
+    async with talking(tmp_path, keyed=("ollama", "openai")) as (chat, tell, heard):
+        await chat.hear("/provider ollama_local", tell)
+        Scripted.fails["ollama"] = Rejected("ollama: no")
+        await chat.hear("/image a fox", tell)
+        failed = heard[-1]
+        assert isinstance(failed, Failed)
+        assert (failed.again, failed.choices[0].provider) == ("a fox", "openai")
+        await chat.choose(failed.choices[0].identity, tell)
+    assert heard[-1].text.startswith("**Image Generated via openai**")
+
+
+async def test_a_named_provider_that_is_too_dear_asks_and_no_other_is_meant(tmp_path):
+    async with talking(tmp_path, keyed=("ollama", "openai")) as (chat, tell, heard):
+        for line in ("/provider openai", "/limit 0.01", "/image a fox"):
+            await chat.hear(line, tell)
+    assert isinstance(heard[-1], Asking)
+    assert {one.provider for one in heard[-1].choices} == {"openai"}
+
+
+async def test_a_named_provider_that_cannot_draw_leaves_the_others_to_choose(tmp_path):
+    async with talking(tmp_path, keyed=("ollama",)) as (chat, tell, heard):
+        for line in ("/provider openai", "/image a fox"):
+            await chat.hear(line, tell)
         assert isinstance(heard[-1], Failed)
+        assert [one.provider for one in heard[-1].choices] == ["ollama_local"]
+
+
+async def test_within_the_limit_it_is_drawn_at_the_price_that_was_shown_first(tmp_path):
+    async with talking(tmp_path, keyed=("openai",)) as (chat, tell, heard):
         await chat.hear("/limit $0.04", tell)
         await chat.hear("/image a fox", tell)
+    assert heard[1] == Drawing("a fox", "openai", Decimal("0.04"))
     assert isinstance(heard[-1], Picture)
 
 
@@ -155,10 +240,10 @@ async def test_settings_are_kept_for_the_conversation(tmp_path):
         ("/quality best", "quality is one of fast, standard, quality, ultra."),
         ("/provider acme", "provider is one of auto, groq, huggingface, ollama_local, openai."),
         ("/images maybe", "images is on or off."),
-        ("/limit much", "limit is dollars from 0 to 100, such as 0.05; 0 draws only what is free."),
-        ("/limit NaN", "limit is dollars from 0 to 100, such as 0.05; 0 draws only what is free."),
-        ("/limit -1", "limit is dollars from 0 to 100, such as 0.05; 0 draws only what is free."),
-        ("/limit 1e9", "limit is dollars from 0 to 100, such as 0.05; 0 draws only what is free."),
+        ("/limit much", "limit is dollars from 0 to 100, such as 0.05; with 0 all that costs asks."),
+        ("/limit NaN", "limit is dollars from 0 to 100, such as 0.05; with 0 all that costs asks."),
+        ("/limit -1", "limit is dollars from 0 to 100, such as 0.05; with 0 all that costs asks."),
+        ("/limit 1e9", "limit is dollars from 0 to 100, such as 0.05; with 0 all that costs asks."),
     ],
 )
 async def test_a_setting_that_cannot_be_meant_changes_nothing(tmp_path, line, said):
@@ -193,9 +278,7 @@ async def test_a_wish_in_words_that_costs_is_offered_and_drawn_when_pressed_once
         assert Scripted.orders == []
         offered = next(one for one in heard if isinstance(one, ToolEnded))
         assert offered.offer.cost == Decimal("0.04")
-        assert heard[-1] == Text(
-            "I can draw it with openai/maker/fine at 1024x1024 for $0.04: press the button."
-        )
+        assert heard == [offered]
         for _ in range(2):
             await chat.press(offered.call.id, offered.offer, tell)
         assert len(Scripted.orders) == 1
@@ -246,9 +329,11 @@ async def test_the_words_go_on_when_the_picture_fails(tmp_path):
 async def test_leaving_stops_the_waiting_and_the_order_goes_on(tmp_path):
     async with talking(tmp_path) as (chat, _tell, _heard):
         with anyio.CancelScope() as scope:
+            seen = []
 
             async def leave(event):
-                if isinstance(event, Drawing) and event.provider == "ollama_local":
+                seen.append(event)
+                if len(seen) == 2:  # it is ordered
                     scope.cancel()
 
             await chat.hear("/image a fox", leave)

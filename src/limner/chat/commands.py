@@ -47,11 +47,12 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     one.name: one
     for one in (
+        Command("enhance", "Prompt enhancement on or off", ("on or off",)),
         Command("help", "What there is"),
         Command("image", "Draw a picture", ("description",)),
         Command("images", "Pictures on or off", ("on or off",)),
         Command("img", "Draw a picture", ("description",)),
-        Command("limit", "The most that one picture may cost, in dollars", ("dollars",)),
+        Command("limit", "The most that one picture may cost unasked, in dollars", ("dollars",)),
         Command("provider", "Who draws; auto: the first that can", ("name or auto",)),
         Command("quality", "fast, standard, quality or ultra", ("quality",)),
         Command("settings", "How things are set"),
@@ -84,15 +85,17 @@ class Taste:
     provider: str | None = None
     """None: whoever comes first."""
     pictures: bool = True
+    enhance: bool = True
+    """Words for detail and focus are added to the description."""
     limit_usd: Decimal = Decimal("0.05")
-    """The most that one picture may cost."""
+    """The most that one picture may cost before a button is pressed for it."""
 
 
 def order(description: str, taste: Taste) -> GenerateRequest:
     """What `/image` orders. Raises `ValidationError` for a description that no model can read."""
     preset = PRESETS[taste.quality]
     return GenerateRequest(
-        prompt=enhanced(description),
+        prompt=enhanced(description) if taste.enhance else description,
         negative_prompt=NEGATIVE,
         provider=None if taste.provider is None else provider_of(taste.provider),
         width=preset.side,

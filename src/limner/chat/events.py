@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from limner.chat.tool import Offered
 from limner.core.job import Artifact, Job
@@ -73,11 +74,24 @@ class ToolEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Somebody who draws it for exactly `price_usd` once the button `identity` is pressed."""
+
+    identity: str
+    provider: str
+    model: str
+    price_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture is on its way: who is asked now. Replaces the one before."""
+    """A picture is on its way: who is asked now, and for what. Replaces the one before."""
 
     description: str
     provider: str
+    price_usd: Decimal | None = None
+    fraction: float | None = None
+    """How much of it is done, where one is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,10 @@ class Picture:
     image: Artifact
     text: str
     name: str = "generated_image"
+    choices: tuple[Choice, ...] = ()
+    """Who else would draw it."""
+    description: str = ""
+    """What to draw for another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,18 @@ class Failed:
 
     text: str
     job: Job | None = None
+    choices: tuple[Choice, ...] = ()
+    """Who else would draw it."""
+    again: str = ""
+    """The description, where drawing it once more may help and buys nothing twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Nothing is drawn before one of the buttons is pressed."""
+
+    text: str
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +153,18 @@ class Turn:
 
 
 Event = (
-    Began | Asked | Answered | Text | ToolBegan | ToolGoesOn | ToolEnded | Drawing | Picture | Failed | Notice
+    Began
+    | Asked
+    | Answered
+    | Text
+    | ToolBegan
+    | ToolGoesOn
+    | ToolEnded
+    | Drawing
+    | Picture
+    | Failed
+    | Asking
+    | Notice
 )
 Tell = Callable[[Event], Awaitable[None]]
 """Whoever shows the conversation."""

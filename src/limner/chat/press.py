@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from limner.app import Limner
 from limner.catalog.model import Model
 from limner.chat.names import as_tier
+from limner.chat.verbs import Verbs
 from limner.chat.wish import Wish
 from limner.core.errors import Conflict, InvalidRequest, LimnerError, NoRoute, OverBudget
 from limner.core.events import Ended, JobEvent
@@ -50,7 +50,7 @@ class Pressed:
     """Why somebody else drew it, None when who was asked did."""
 
 
-async def press(limner: Limner, wish: Wish, *, key: str | None = None, by: str = LOCAL_USER) -> Pressed:
+async def press(limner: Verbs, wish: Wish, *, key: str | None = None, by: str = LOCAL_USER) -> Pressed:
     """Draw the wish; only what costs no more may stand in, and only where certainly nothing was bought yet.
 
     Raises `InvalidRequest` for an unknown provider or model, `Nobody`, `OverBudget`, `Conflict` and
@@ -76,7 +76,7 @@ class _Away(Exception):
         self.job = job
 
 
-def _check_provider(limner: Limner, name: str, models: Iterable[Model]) -> None:
+def _check_provider(limner: Verbs, name: str, models: Iterable[Model]) -> None:
     """Raises `InvalidRequest` for a name that nobody goes by."""
     if name in limner.settings.disabled_providers:
         return  # known; the order finds out
@@ -85,7 +85,7 @@ def _check_provider(limner: Limner, name: str, models: Iterable[Model]) -> None:
         raise InvalidRequest(f"Unknown provider {name[:60]!r}; known: {', '.join(sorted(known))}", "provider")
 
 
-async def _first(limner: Limner, wish: Wish, key: str | None, by: str) -> Pressed:
+async def _first(limner: Verbs, wish: Wish, key: str | None, by: str) -> Pressed:
     """Who was asked, alone. Raises `_Away`."""
     models = limner.models()
     if wish.provider in limner.settings.disabled_providers:
@@ -108,7 +108,7 @@ async def _first(limner: Limner, wish: Wish, key: str | None, by: str) -> Presse
     return Pressed(ended, wish.price_usd(models), wish.notes(models))
 
 
-async def _end(limner: Limner, job: Job, others: Sequence[Wish]) -> tuple[Job, bool]:
+async def _end(limner: Verbs, job: Job, others: Sequence[Wish]) -> tuple[Job, bool]:
     """The job at its end. One that is about to ask the same vendor again, with nothing open there, is
     stopped where one of the others can draw, or where it has tried enough: the second of the pair says so."""
     gave_up = False
@@ -124,7 +124,7 @@ async def _end(limner: Limner, job: Job, others: Sequence[Wish]) -> tuple[Job, b
     raise AssertionError("a watch ends with Ended")
 
 
-async def _can(limner: Limner, others: Sequence[Wish]) -> bool:
+async def _can(limner: Verbs, others: Sequence[Wish]) -> bool:
     """Is there one among them who can draw now?"""
     for one in others:
         try:
@@ -164,7 +164,7 @@ def _said(job: Job) -> str:
 # -- somebody else
 
 
-async def _second(limner: Limner, wish: Wish, away: _Away, key: str | None, by: str) -> Pressed:
+async def _second(limner: Verbs, wish: Wish, away: _Away, key: str | None, by: str) -> Pressed:
     """The first of those as good who takes the order: one only. Raises `Nobody`."""
     then = f"no other provider draws at the quality {wish.tier(limner.models())} for the price"
     clash: Conflict | None = None
@@ -182,7 +182,7 @@ async def _second(limner: Limner, wish: Wish, away: _Away, key: str | None, by: 
     raise Nobody(wish.provider, away.reason, then, away.job)
 
 
-async def _as_second(limner: Limner, wish: Wish, away: _Away, job: Job) -> Pressed:
+async def _as_second(limner: Verbs, wish: Wish, away: _Away, job: Job) -> Pressed:
     """The end of the one who stands in. Raises `Nobody` where it came to nothing, too."""
     ended, gave_up = await _end(limner, job, ())
     if _helped(ended, gave_up=gave_up):
@@ -191,13 +191,13 @@ async def _as_second(limner: Limner, wish: Wish, away: _Away, job: Job) -> Press
     return Pressed(ended, _agreed(limner, wish, ended), (), away.reason)
 
 
-def _agreed(limner: Limner, wish: Wish, job: Job) -> Decimal | None:
+def _agreed(limner: Verbs, wish: Wish, job: Job) -> Decimal | None:
     request = job.request
     drawn = replace(wish, provider=request.provider or "", model=request.model or "")
     return drawn.price_usd(limner.models())
 
 
-async def _by_key(limner: Limner, wish: Wish, key: str | None, by: str) -> Job | None:
+async def _by_key(limner: Verbs, wish: Wish, key: str | None, by: str) -> Job | None:
     """The job of the key, if it was ordered in the wish's place: whose request differs is refused and
     orders nothing, and the key is taken, so that nothing is ordered here at all."""
     for other in _others(limner, wish):
@@ -208,7 +208,7 @@ async def _by_key(limner: Limner, wish: Wish, key: str | None, by: str) -> Job |
     return None
 
 
-def _others(limner: Limner, wish: Wish) -> list[Wish]:
+def _others(limner: Verbs, wish: Wish) -> list[Wish]:
     """The tier's models at other providers, the lowest priority first, at no more than was agreed."""
     models = limner.models()
     most = wish.max_usd if wish.max_usd is not None else wish.price_usd(models)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from limner.app import Limner
 from limner.chat.events import Answered, Asked, Began, Tell, Text, ToolBegan, ToolEnded, ToolGoesOn, Turn
 from limner.chat.tool import GENERATE_IMAGE, NotOffered, Offered, generate_image, told
+from limner.chat.verbs import Verbs
 from limner.core.ids import uuid7
 from limner.core.money import show
 from limner.prompts.language import Language
@@ -41,7 +41,7 @@ class Manner:
 class Talk:
     """One turn. Raises `ProviderError` when the language model cannot be asked, or breaks off."""
 
-    limner: Limner
+    limner: Verbs
     language: Language
     tell: Tell
     manner: Manner = field(default_factory=Manner)
@@ -100,7 +100,7 @@ class Talk:
         return Said(role="tool", content=ended.content, tool_call_id=call.id)
 
 
-async def run_tool(limner: Limner, call: ToolCall, tell: Tell) -> ToolEnded:
+async def run_tool(limner: Verbs, call: ToolCall, tell: Tell) -> ToolEnded:
     """Our own tool's result, or an error for a tool that is not ours: the client's are its own to run."""
     if call.name != GENERATE_IMAGE.name:
         said = f"there is no tool {call.name[:60]!r} here; there is: {GENERATE_IMAGE.name}"
@@ -114,7 +114,7 @@ async def run_tool(limner: Limner, call: ToolCall, tell: Tell) -> ToolEnded:
             return ToolEnded(call, told(result), error)
 
 
-async def offer(limner: Limner, description: str, why: str, tell: Tell) -> Turn:
+async def offer(limner: Verbs, description: str, why: str, tell: Tell) -> Turn:
     """The same turn without a language model, for words that plainly ask for a picture; `why` there is none,
     for people."""
     await tell(Began("none", "limner", has_tools=True))

@@ -1,10 +1,13 @@
 """What people read in a chat. Markdown. Pure."""
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from limner.chat.commands import COMMANDS, ORDER, PRESETS, Taste, shown
+from limner.chat.events import Drawing
 from limner.core.job import Job
 from limner.core.money import show
+from limner.core.quote import Note
 
 CHECKS: Mapping[str, str] = {
     "ollama_local": "is Ollama running at port 11434, with a model that draws?",
@@ -47,7 +50,24 @@ def settings_text(taste: Taste) -> str:
         f"guidance {preset.guidance:g})\n"
         f"- provider: {taste.provider or 'auto'}\n"
         f"- pictures: {'on' if taste.pictures else 'off'}\n"
-        f"- limit: {show(taste.limit_usd)} a picture"
+        f"- prompt enhancement: {'on' if taste.enhance else 'off'}\n"
+        f"- limit: {show(taste.limit_usd)} a picture; what costs more asks first"
+    )
+
+
+def drawing(now: Drawing) -> str:
+    """Who is asked now, and for what."""
+    lines = ["**Generating image**", "", plain(now.description, 1_000), ""]
+    price = "" if now.price_usd is None else f", {show(now.price_usd)}"
+    part = "" if now.fraction is None else f", {now.fraction:.0%}"
+    return "\n".join((*lines, f"*Provider: {now.provider}{price}{part}*"))
+
+
+def above(limit: Decimal) -> str:
+    """What costs more than was allowed unasked."""
+    return (
+        f"Nobody draws it for {show(limit)} or less, which is your limit for a picture unasked. "
+        "Nothing is bought before you press a button."
     )
 
 
@@ -59,8 +79,16 @@ def done(description: str, job: Job) -> str:
     lines += ["", f"*{image.model}, {image.width}x{image.height}{cost}*"]
     if job.request.prompt != description:
         lines.append(f"*Drawn as: {plain(job.request.prompt, 1_000)}*")
-    lines += [f"*{note.field}: {plain(note.message, 200)}*" for note in job.receipt.notes]
+    lines += [f"*{', '.join(fields)}: {said}*" for said, fields in _alike(job.receipt.notes).items()]
     return "\n".join(lines)
+
+
+def _alike(notes: Iterable[Note]) -> dict[str, list[str]]:
+    """What was bent, each thing once, with the fields it is said of."""
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        found.setdefault(plain(note.message, 200), []).append(note.field)
+    return found
 
 
 def failed(reasons: Mapping[str, str]) -> str:

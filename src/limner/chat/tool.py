@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from limner.app import Limner
 from limner.catalog import sizes
 from limner.catalog.model import Model
 from limner.chat.names import Size, capabilities, entry_of, key_of, read_size, shown, supports_style
+from limner.chat.verbs import Verbs
 from limner.chat.wish import HIGHEST_USD, Wish, whole
 from limner.core.errors import InvalidRequest, LimnerError, NoRoute
 from limner.core.money import Usd, show
@@ -102,6 +102,11 @@ class Offered(_Camel):
     constraints: Bounds
     message: str
 
+    def by(self, other: Alternative) -> "Offered":
+        """The same picture by one of the alternatives, at its price."""
+        named = {name: getattr(other, name) for name in ("provider", "model", "model_key", "cost")}
+        return self.model_copy(update=named)
+
 
 class RequestedModel(_Camel):
     """A model that would have done, and why it cannot be used."""
@@ -127,7 +132,7 @@ def told(result: Offered | NotOffered) -> str:
     return result.model_dump_json(by_alias=True, exclude_none=True)
 
 
-async def generate_image(limner: Limner, arguments: object) -> Offered | NotOffered:
+async def generate_image(limner: Verbs, arguments: object) -> Offered | NotOffered:
     """Run the tool on what a language model said. Never raises for what was said, or for want of a model."""
     try:
         said = Arguments.model_validate(arguments)
@@ -145,7 +150,7 @@ async def generate_image(limner: Limner, arguments: object) -> Offered | NotOffe
         return NotOffered(error=str(error)[:500], hint="change the prompt or the size")
 
 
-async def _offer(limner: Limner, said: Arguments) -> Offered:
+async def _offer(limner: Verbs, said: Arguments) -> Offered:
     wanted: Tier = said.quality or tier_of(said.prompt)
     try:
         quote, tier = await limner.estimate(_search(said, wanted)), wanted
@@ -190,14 +195,14 @@ def _search(said: Arguments, tier: Tier) -> GenerateRequest:
         raise InvalidRequest("prompt: holds characters that no model can read", "prompt") from error
 
 
-async def _priced(limner: Limner, said: Arguments, provider: str, model: str, size: Size) -> Quote:
+async def _priced(limner: Verbs, said: Arguments, provider: str, model: str, size: Size) -> Quote:
     """What pressing the button orders, at the size that is drawn."""
     models = limner.models()
     wish = Wish(said.prompt, provider, model, size, style=said.style).meant(models)
     return await limner.estimate(wish.request(models))
 
 
-async def _alternatives(limner: Limner, said: Arguments, quote: Quote) -> list[Alternative]:
+async def _alternatives(limner: Verbs, said: Arguments, quote: Quote) -> list[Alternative]:
     found: dict[tuple[str, str], Alternative] = {}
     models = limner.models()
     # Other providers come first: what the next model at the same one would do is mostly the same.
@@ -261,14 +266,14 @@ def _styled(quote: Quote) -> bool:
 # -- nobody draws it
 
 
-async def _nearest(limner: Limner, said: Arguments, wanted: Tier) -> Tier | None:
+async def _nearest(limner: Verbs, said: Arguments, wanted: Tier) -> Tier | None:
     """For a tier that nobody named: the served one that is nearest, the better one of two."""
     served = await _served(limner, said)
     place = TIERS.index(wanted)
     return min(served, key=lambda tier: (abs(TIERS.index(tier) - place), TIERS.index(tier)), default=None)
 
 
-async def _served(limner: Limner, said: Arguments) -> list[Tier]:
+async def _served(limner: Verbs, said: Arguments) -> list[Tier]:
     """The tiers of which somebody can draw it now."""
     found: list[Tier] = []
     for tier in TIERS:
@@ -280,7 +285,7 @@ async def _served(limner: Limner, said: Arguments) -> list[Tier]:
     return found
 
 
-async def _nobody(limner: Limner, said: Arguments, error: NoRoute) -> NotOffered:
+async def _nobody(limner: Verbs, said: Arguments, error: NoRoute) -> NotOffered:
     wanted: Tier = said.quality or tier_of(said.prompt)
     served = await _served(limner, said)
     asked = _requested(limner.models(), wanted, limner.set_up(), error)

@@ -367,9 +367,25 @@ def worker() -> None:
 @app.command()
 def mcp(debug: Debug = False) -> None:
     """Offer Limner's tools to a language model's program over stdin and stdout (Model Context Protocol)."""
+    from limner.cli.protocol import check_mcp
+
+    check_mcp()
     from limner.cli.mcp import mcp as run
 
     run(debug=debug)
+
+
+@app.command()
+def chat(
+    *,
+    port: Annotated[int, _whole("--port", text="Port to listen at, on this machine only.")] = 8000,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Open the chat window, which draws and talks. Needs `pip install 'limner[chainlit]'`."""
+    from limner.cli.chat import chat as run
+
+    run(port=port, headless=headless, debug=debug)
 
 
 @app.command()

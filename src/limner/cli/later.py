@@ -4,10 +4,12 @@ need it."""
 import anyio
 import anyio.abc
 from fastapi import FastAPI
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from limner.app import Limner
+from limner.cli.protocol import mcp_missing
 
 PATH = "/mcp"
 
@@ -28,6 +30,10 @@ class Later:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        missing = mcp_missing()
+        if missing is not None:
+            await _refusal(missing)(scope, receive, send)
+            return
         async with self._opening:
             if self._door is None:
                 self._door = await self.tasks.start(self._open)
@@ -42,6 +48,12 @@ class Later:
         async with door.running():
             task_status.started(door)
             await anyio.sleep_forever()
+
+
+def _refusal(why: str) -> JSONResponse:
+    """501 in the protocol's shape."""
+    error = {"code": -32603, "message": why}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 501)
 
 
 def _load() -> None:

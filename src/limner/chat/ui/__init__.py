@@ -1,0 +1,1 @@
+"""The chat window: a conversation drawn by Chainlit. Nobody imports `window` without the extra `chainlit`."""
