@@ -70,7 +70,7 @@ async def test_a_file_that_goes_later_cuts_the_answer_off():
     async def send(message: dict) -> None:
         messages.append(message)
 
+    shelf = Shelf(a=bytes(PIECE))
     with pytest.raises(NotFound):
-        shelf = Shelf(a=bytes(PIECE))
         await Spliced(shelf, [picture("a", PIECE), b",", picture("b", 3)], {})({}, None, send)
     assert messages[-1]["more_body"] is True
