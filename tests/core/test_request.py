@@ -15,7 +15,9 @@ def why(**fields) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-@pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u200b", "\u2060 \ufeff"])
+@pytest.mark.parametrize(
+    "prompt", ["\ufe0f\ufe0f", "\u0301", "\u200d\u2060", "", " ", "\n\t", "\u200b", "\u2060 \ufeff"]
+)
 def test_a_prompt_that_says_nothing_is_refused(prompt):
     assert why(prompt=prompt) == "prompt: Value error, is empty; say what the picture shows"
 

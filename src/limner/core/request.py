@@ -4,6 +4,7 @@ import hashlib
 import json
 from decimal import Decimal
 from typing import Annotated, Literal, Self, TypedDict
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -53,8 +54,9 @@ def clean_prompt(text: str) -> str:
 
 
 def says_something(text: str) -> bool:
-    """True when at least one character is visible."""
-    return any(char.isprintable() and not char.isspace() for char in text)
+    """True when at least one character is visible by itself: a letter, digit, sign or symbol, and not only
+    what marks or joins others."""
+    return any(category(char)[0] in "LNPS" for char in text)
 
 
 def clean_negative(text: str) -> str:
