@@ -187,6 +187,7 @@ class Folder:
                     rest = rest[os.write(descriptor, rest) :]
                 if synced:
                     os.fsync(descriptor)
+                    _let_go(descriptor, len(data))
             finally:
                 os.close(descriptor)
             self._name(unfinished, path)
@@ -280,6 +281,14 @@ def _in_memory(descriptor: int, start: int, size: int) -> bytes | None:
         raise
     at_the_end = start + length == os.fstat(descriptor).st_size
     return bytes(memoryview(held)[:length]) if length == size or at_the_end else None
+
+
+def _let_go(descriptor: int, size: int) -> None:
+    """The kernel need not keep a large file in memory that is on disk: whoever asks next for it asks at once,
+    and is answered from ours. Pages that are given back are had again for nothing; new ones took a virtual
+    machine three times as long to write to."""
+    if size > INLINE and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _create(path: str) -> int:

@@ -10,15 +10,15 @@ from urllib.parse import unquote, urlsplit
 from obstore.store import MemoryStore
 
 from limner.blobs.bucket import Bucket
-from limner.blobs.folder import INLINE, Folder, Name
+from limner.blobs.folder import Folder, Name
 from limner.core.errors import InvalidRequest, NotFound, SetupError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,199}/){0,3}[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SHOWN = re.compile(r"images/(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,199}/){2}[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _BATCH = 500
-_FRESH = 64
-"""Small pictures, at most 4 MB in all, that are answered from memory: most are asked for once, at once."""
+_FRESH_BYTES = 24 * 1024 * 1024
+"""Of the pictures stored last, which are answered from memory: most are asked for once, at once."""
 
 Referenced = Callable[[Collection[str]], Awaitable[Collection[str]]]
 """Of these digests, those that some artifact still needs."""
@@ -49,6 +49,7 @@ class Blobs:
     def __init__(self, url: str | Path) -> None:
         self._place = _open(str(url))
         self._fresh: dict[str, bytes] = {}
+        self._fresh_bytes = 0
 
     def __str__(self) -> str:
         return str(self._place)
@@ -62,11 +63,14 @@ class Blobs:
         """
         key = await self._place.add(_place_by_digest, data, synced=synced)
         digest = key.rpartition("/")[2]
-        if len(data) <= INLINE:
-            self._fresh[digest] = data
-            if len(self._fresh) > _FRESH:
-                del self._fresh[next(iter(self._fresh))]
+        self._remember(digest, data)
         return digest
+
+    def _remember(self, digest: str, data: bytes) -> None:
+        self._fresh_bytes += len(data) - len(self._fresh.pop(digest, b""))
+        self._fresh[digest] = data
+        while self._fresh_bytes > _FRESH_BYTES:
+            self._fresh_bytes -= len(self._fresh.pop(next(iter(self._fresh))))
 
     async def secure(self, digest: str, size_bytes: int) -> bool:
         """See that a picture put without syncing is on disk; False when it is not there in full length."""
@@ -80,8 +84,8 @@ class Blobs:
         return data
 
     async def part(self, digest: str, start: int, size: int) -> bytes:
-        """`size` bytes of the picture from `start` on, fewer at its end: of a small one that was just stored,
-        without asking for its file. Raises `NotFound`."""
+        """`size` bytes of the picture from `start` on, fewer at its end: of one that was just stored, without
+        asking for its file. Raises `NotFound`."""
         fresh = self._fresh.get(digest)
         if fresh is not None:
             return fresh[start : start + size]
