@@ -11,8 +11,10 @@ the kernel, divided by the requests it answered.
 
 import argparse
 import asyncio
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -147,19 +149,19 @@ def vendor(kilobytes: int) -> Iterator[str]:
 @contextmanager
 def limner(upstream: str) -> Iterator[Server]:
     """`limner serve` in a home of its own."""
-    with tempfile.TemporaryDirectory() as home:
-        port = free_port()
-        environ = {
-            "LIMNER_HOME": home,
-            "LIMNER_LOG_LEVEL": "error",
-            "LIMNER_PORT": str(port),
-            "LIMNER_GRPC_PORT": "0",
-            "LIMNER_CONCURRENCY": "256",
-            "LIMNER_OPENAI_COMPATIBLE_URL": upstream,
-        }
-        with running(sys.executable, "-m", "limner", "serve", cwd=home, **environ) as program:
-            url = f"http://127.0.0.1:{port}"
-            yield Server("limner", url, program.pid, "openai-compatible/instant", "/healthz")
+    home = folder()
+    port = free_port()
+    environ = {
+        "LIMNER_HOME": home,
+        "LIMNER_LOG_LEVEL": "error",
+        "LIMNER_PORT": str(port),
+        "LIMNER_GRPC_PORT": "0",
+        "LIMNER_CONCURRENCY": "256",
+        "LIMNER_OPENAI_COMPATIBLE_URL": upstream,
+    }
+    with running(sys.executable, "-m", "limner", "serve", cwd=home, **environ) as program:
+        url = f"http://127.0.0.1:{port}"
+        yield Server("limner", url, program.pid, "openai-compatible/instant", "/healthz")
 
 
 @contextmanager
@@ -168,27 +170,35 @@ def litellm(upstream: str) -> Iterator[Server]:
     if not (PEER / "bin" / "litellm").exists():
         subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
         subprocess.run([PEER / "bin" / "pip", "install", "--quiet", PEER_NEEDS], check=True)
-    with tempfile.TemporaryDirectory() as home:
-        parameters = {"model": "openai/instant", "api_base": upstream, "api_key": "none"}
-        entry = {
-            "model_name": "instant",
-            "litellm_params": parameters,
-            "model_info": {"mode": "image_generation"},
-        }
-        config = Path(home) / "config.json"  # JSON is YAML
-        config.write_text(
-            json.dumps(
-                {
-                    "model_list": [entry],
-                    "general_settings": {"master_key": KEY},
-                    "litellm_settings": {"drop_params": True},
-                }
-            )
+    home = folder()
+    parameters = {"model": "openai/instant", "api_base": upstream, "api_key": "none"}
+    entry = {
+        "model_name": "instant",
+        "litellm_params": parameters,
+        "model_info": {"mode": "image_generation"},
+    }
+    config = Path(home) / "config.json"  # JSON is YAML
+    config.write_text(
+        json.dumps(
+            {
+                "model_list": [entry],
+                "general_settings": {"master_key": KEY},
+                "litellm_settings": {"drop_params": True},
+            }
         )
-        port = free_port()
-        command = [str((PEER / "bin" / "litellm").absolute()), "--config", str(config), "--port", str(port)]
-        with running(*command, "--host", "127.0.0.1", cwd=home, LITELLM_LOG="ERROR") as program:
-            yield Server("litellm", f"http://127.0.0.1:{port}", program.pid, "instant", "/health/liveliness")
+    )
+    port = free_port()
+    command = [str((PEER / "bin" / "litellm").absolute()), "--config", str(config), "--port", str(port)]
+    with running(*command, "--host", "127.0.0.1", cwd=home, LITELLM_LOG="ERROR") as program:
+        yield Server("litellm", f"http://127.0.0.1:{port}", program.pid, "instant", "/health/liveliness")
+
+
+def folder() -> str:
+    """A folder that is removed when all has been measured: some file systems make files slowly for a minute
+    after many others were removed."""
+    made = tempfile.mkdtemp(prefix="limner-bench-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,199}/){0,3}[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SHOWN = re.compile(r"images/(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,199}/){2}[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _BATCH = 500
-_FRESH_BYTES = 24 * 1024 * 1024
+_FRESH_BYTES = 16 * 1024 * 1024
 """Of the pictures stored last, which are answered from memory: most are asked for once, at once."""
 
 Referenced = Callable[[Collection[str]], Awaitable[Collection[str]]]
