@@ -13,6 +13,8 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
+from uuid import UUID
 
 from fastapi import FastAPI
 
@@ -20,6 +22,8 @@ from limner.api.app import create_app
 from limner.core.job import Job
 from limner.core.request import GenerateRequest
 from tests.api.fakes import FakeLimner
+
+PROJECT = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,19 @@ class Door:
 DOORS = (
     Door("OpenAI images", "/v1/images/generations", {"prompt": "a red fox", "model": "house"}),
     Door("native jobs", "/v1/jobs", {"prompt": "a red fox", "model": "house"}),
+    Door(
+        "unified", "/unified/generate", {"prompt": "a red fox", "project_id": PROJECT, "provider": "comfyui"}
+    ),
     Door("Hugging Face", "/models/house", {"inputs": "a red fox"}),
     Door("web UI", "/sdapi/v1/txt2img", {"prompt": "a red fox", "width": 64, "height": 64}),
 )
+
+
+class Projects:
+    """Every project is the default one."""
+
+    async def slug(self, _project: UUID, _by: str) -> str:
+        return "default"
 
 
 class Ready(FakeLimner):
@@ -43,6 +57,11 @@ class Ready(FakeLimner):
     def reset(self) -> None:
         super().reset()
         self.job: Job | None = None
+
+    projects = Projects()
+
+    def listings(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(provider="comfyui")]
 
     async def generate(self, request: GenerateRequest, *, key: str | None = None, by: str = "local") -> Job:
         if self.job is None:

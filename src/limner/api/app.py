@@ -60,6 +60,19 @@ _ABOUT = (
     "Draws pictures from text: OpenAI's images API for existing programs, and Limner's own quotes and jobs."
 )
 
+_ASKED_ALL_DAY = frozenset(
+    {
+        "/v1/images/generations",
+        "/v1/jobs",
+        "/v1/jobs/{job_id:key}",
+        "/unified/generate",
+        "/generate-image",
+        "/models/{model:path}",
+        "/sdapi/v1/txt2img",
+        "/sdapi/v1/progress",
+    }
+)
+
 
 class Door(Protocol):
     """What answers at paths of its own."""
@@ -171,6 +184,8 @@ def create_app(
     )
     for door in (*own, *doors):
         door.mount(app)
+    # Routes are tried one after the other, which for the last of them costs more than its answer.
+    app.router.routes.sort(key=lambda route: getattr(route, "path", "") not in _ASKED_ALL_DAY)
     return app
 
 
