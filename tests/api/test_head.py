@@ -6,7 +6,7 @@ import pytest
 import uvicorn
 
 from limner.api.head import MAX_HEAD, BoundedHead
-from limner.cli.serve import listen
+from limner.cli.listening import listen
 
 
 @pytest.fixture

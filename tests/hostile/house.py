@@ -19,7 +19,7 @@ from limner.api.app import create_app
 from limner.api.head import BoundedHead
 from limner.app import Limner
 from limner.catalog.model import Model, Price, Sizes, Steps
-from limner.cli.serve import listen
+from limner.cli.listening import listen
 from limner.config import Settings
 from limner.mcp.http import McpDoor
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Recovery, Ticket

@@ -13,7 +13,7 @@ from mcp import Client
 from limner.api.app import create_app
 from limner.app import Limner
 from limner.catalog.model import Model, Price, Sizes
-from limner.cli.serve import listen
+from limner.cli.listening import listen
 from limner.config import Settings
 from limner.core.errors import Lost, Refused
 from limner.mcp.http import McpDoor

@@ -23,7 +23,7 @@ from limner.chat.verbs import Verbs
 from limner.cli import session, view
 from limner.cli.elsewhere import Elsewhere
 from limner.cli.letting_in import QuietServer, let_others_in
-from limner.cli.serve import authority, listen
+from limner.cli.listening import authority, listen
 from limner.config import Settings
 from limner.core.errors import SetupError
 from limner.prompts.language import Language

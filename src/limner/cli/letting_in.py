@@ -7,7 +7,7 @@ import uvicorn
 
 from limner.api.app import create_app
 from limner.app import Limner
-from limner.cli.serve import authority, listen
+from limner.cli.listening import authority, listen
 
 _HERE = "127.0.0.1"
 

@@ -11,8 +11,8 @@ import anyio
 
 from limner.app import Limner
 from limner.cli import session, view, words
+from limner.cli.listening import LOOPBACK, authority, listen
 from limner.cli.logs import configure
-from limner.cli.serve import LOOPBACK, authority, listen
 from limner.config import Loaded, Settings, load
 from limner.core.errors import SetupError
 

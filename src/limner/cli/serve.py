@@ -2,9 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
-import os
-import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +16,7 @@ from limner.api.head import BoundedHead
 from limner.app import Limner
 from limner.cli import session, tune, view, words
 from limner.cli.later import Later
+from limner.cli.listening import LOOPBACK, authority, listen, no_port
 from limner.cli.logs import configure
 from limner.config import Loaded, load
 from limner.core.errors import InvalidRequest, SetupError
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from limner.rpc.server import RpcServer
 
 _GRACE_S = 3
-LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def serve(
@@ -164,49 +161,6 @@ class _Server(uvicorn.Server):
                 ending.create_task(self.beside.stop())
 
 
-def authority(host: str, port: int) -> str:
-    """`host:port` as a browser on this machine may open it."""
-    bare = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - compared
-    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
-
-
-def listen(host: str, port: int, option: str = "--port") -> socket.socket:
-    """Take the port before anything else starts. Raises SetupError that names it and the way out."""
-    bare = host.strip("[]")
-    try:
-        family = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0][0]
-        # Named as TCP, so that asyncio's own loop, too, sends short answers without waiting for more.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((bare, port))
-            listener.listen(2048)
-        except OSError:
-            listener.close()
-            raise
-    except socket.gaierror:
-        raise SetupError(
-            f"host {host!r} is no address of this machine; --host 127.0.0.1 is the usual one"
-        ) from None
-    except OSError as error:
-        raise SetupError(_no_port(error, host, port, option)) from None
-    listener.set_inheritable(False)
-    return listener
-
-
-def _no_port(error: OSError, host: str, port: int, option: str = "--port") -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            other = f"{option} {port % 65535 + 1}"
-            return f"port {port} at {host} is in use by another program; choose another, as in {other}"
-        case errno.EACCES:
-            return f"port {port} at {host} may not be taken by this user; choose one above 1023 with {option}"
-        case errno.EADDRNOTAVAIL:
-            return f"host {host!r} is no address of this machine; --host 127.0.0.1 is the usual one"
-        case _:
-            return f"port {port} at {host} cannot be taken: {error.strerror or os.strerror(error.errno or 0)}"
-
-
 def worker() -> None:
     """Run jobs without a door, until SIGTERM or Ctrl-C."""
 
@@ -233,4 +187,4 @@ def engine(host: str, port: int, threads: int | None) -> int:
     try:
         return main(["--host", host, "--port", str(port), *given])
     except OSError as error:
-        raise SetupError(_no_port(error, host, port)) from None
+        raise SetupError(no_port(error, host, port)) from None
