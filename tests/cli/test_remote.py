@@ -9,7 +9,7 @@ import uvicorn
 
 from limner.api.app import create_app
 from limner.app import Limner
-from limner.cli.remote import Remote, by_code, frames, parse
+from limner.cli.remote import Remote, _said, by_code, frames, parse
 from limner.config import Settings
 from limner.core.errors import (
     Conflict,
@@ -147,3 +147,11 @@ def test_an_error_in_the_stream_is_raised():
 def test_a_code_finds_its_class_and_an_unknown_one_the_first():
     assert isinstance(by_code("rate_limited", "x"), RateLimited)
     assert type(by_code("something new", "x")) is LimnerError
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("no_route", "reasons"), ("exhausted", "failures")], ids=["no route", "exhausted"]
+)
+def test_the_reasons_of_each_candidate_come_with_the_error(code, name):
+    error = _said({"error": {"code": code, "message": "m", "details": {"easel/m": "resting"}}})
+    assert (str(error), getattr(error, name)) == ("m", {"easel/m": "resting"})

@@ -256,12 +256,20 @@ def _check(status: int, body: bytes) -> None:
         raise errors.Unavailable(f"the server answered {status} without a reason") from None
 
 
-def _said(body: Mapping[str, Mapping[str, str]]) -> errors.LimnerError:
-    """The error in `{"error": {"code", "message", "field"?}}`."""
+def _said(body: Mapping[str, Mapping[str, Any]]) -> errors.LimnerError:
+    """The error in `{"error": {"code", "message", "field"?, "details"?}}`."""
     said = body["error"]
     error = by_code(said["code"], said["message"])
-    if isinstance(error, errors.InvalidRequest):
-        error.field = said.get("field")
+    details = dict(said.get("details") or {})
+    match error:
+        case errors.InvalidRequest():
+            error.field = said.get("field")
+        case errors.NoRoute():
+            error.reasons = details
+        case errors.Exhausted():
+            error.failures = details
+        case _:
+            pass
     return error
 
 
