@@ -428,3 +428,21 @@ async def test_a_lost_order_is_not_taken_for_an_earlier_one_of_its_job(home):
         job = await app.wait(job.id)
         await app.reconcile()
     assert others[-1] == frozenset({"first"})
+
+
+async def test_an_order_that_was_found_in_the_list_is_known_to_the_next_of_its_job(home):
+    desk = Desk(submits=[TimedOut("no answer"), TimedOut("no answer")], polls=[Lost("gone")])
+    kind, others, found = vendor(desk), [], [{"id": "first"}]
+
+    async def find(self, call):
+        others.append(call.others)
+        if found:
+            return found.pop()
+        raise Unknown("several look like this one")
+
+    kind.find = find
+    async with limner(home, kind, models=[model()]) as app:
+        job = await app.draw(request())
+        await app.decide(job.id, "pay_again")
+        await app.wait(job.id)
+    assert (others[0], others[-1]) == (frozenset(), frozenset({"first"}))
