@@ -24,7 +24,7 @@ def _swift(swift):
     ("names", "policy", "trouble", "floor"),
     [
         (("blind",), None, 2, 320),
-        (("ticketed",), None, 2, 320),
+        (("ticketed",), None, 2, 305),  # 311: a ticket that was found is kept, and not sought again
         (("named",), None, 2, 255),
         (("free",), None, 2, 60),
         (("blind", "free"), None, 2, 195),

@@ -125,8 +125,9 @@ class Buying:
                     if ticket is None:
                         self._wait_for_the_vendor(attempt, provider)
                         raise Unavailable(f"{attempt.target.name}: the order never arrived: it is not listed")
-                    # Kept before it is asked by: also, so that a later order of the job is not taken for it.
-                    await self._held.steadily(lambda: means.store.hint(attempt, ticket), "ticket")
+                    if provider.recovery is Recovery.TICKETED:
+                        # Kept before it is asked by, so that a later order of the job is not taken for it.
+                        await self._held.steadily(lambda: means.store.hint(attempt, ticket), "ticket")
                     return await self._ordering.order(replace(attempt, how="list"), ticket)
                 case "unknown":
                     if attempt.hook is not None:
