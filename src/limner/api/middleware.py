@@ -16,10 +16,10 @@ from limner.api.head import MAX_HEAD
 from limner.api.shapes import respond
 from limner.core.errors import NoEntry
 from limner.core.ids import uuid7
+from limner.core.text import LOOPBACK_NAME
 
 _log = structlog.get_logger()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_LOOPBACK_NAME = re.compile(r"(.+\.)?localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 class Edge:
@@ -78,7 +78,7 @@ class Edge:
             return
         host = _header(scope, b"host").decode("latin-1").lower()
         name = _host_name(host)
-        if not name or name == self._own_host or _LOOPBACK_NAME.fullmatch(name):
+        if not name or name == self._own_host or LOOPBACK_NAME.fullmatch(name):
             return  # a browser always names the host; what names none is a plain old client
         raise WrongHost(
             f"this server listens on loopback only and does not go by {cut(name, 64)!r}; "

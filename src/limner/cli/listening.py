@@ -2,12 +2,9 @@
 
 import errno
 import os
-import re
 import socket
 
 from limner.core.errors import SetupError
-
-LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def authority(host: str, port: int) -> str:

@@ -11,10 +11,11 @@ import anyio
 
 from limner.app import Limner
 from limner.cli import session, view, words
-from limner.cli.listening import LOOPBACK, authority, listen
+from limner.cli.listening import authority, listen
 from limner.cli.logs import configure
 from limner.config import Loaded, Settings, load
 from limner.core.errors import SetupError
+from limner.core.text import LOOPBACK_NAME
 
 if TYPE_CHECKING:
     from limner.rpc.server import RpcServer, Tls
@@ -96,7 +97,7 @@ async def answering(limner: Limner, where: Place | None) -> AsyncIterator["RpcSe
 
 def say(limner: Limner, where: Place) -> None:
     """Where it answers, and who may ask."""
-    if not limner.settings.callers and not LOOPBACK.fullmatch(where.host.strip("[]")):
+    if not limner.settings.callers and not LOOPBACK_NAME.fullmatch(where.host.strip("[]")):
         words.warn(
             "anybody who reaches the gRPC port may order pictures; LIMNER_API_KEYS makes it ask for a key"
         )

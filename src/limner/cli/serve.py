@@ -16,10 +16,11 @@ from limner.api.head import BoundedHead
 from limner.app import Limner
 from limner.cli import session, tune, view, words
 from limner.cli.later import Later
-from limner.cli.listening import LOOPBACK, authority, listen, no_port
+from limner.cli.listening import authority, listen, no_port
 from limner.cli.logs import configure
 from limner.config import Loaded, load
 from limner.core.errors import InvalidRequest, SetupError
+from limner.core.text import LOOPBACK_NAME
 
 if TYPE_CHECKING:
     from limner.cli.rpc import Place
@@ -122,7 +123,7 @@ def _answering(limner: Limner, rpc: "Place | None") -> AbstractAsyncContextManag
 
 def _answers(limner: Limner, base: str, public: str, rpc: "Place | None") -> None:
     limner.serving(base)
-    if not limner.settings.callers and not LOOPBACK.fullmatch(limner.settings.host.strip("[]")):
+    if not limner.settings.callers and not LOOPBACK_NAME.fullmatch(limner.settings.host.strip("[]")):
         words.warn(
             "anybody who reaches this address may order pictures; LIMNER_API_KEYS makes it ask for a key"
         )

@@ -1,8 +1,13 @@
 """What text may be that comes from outside."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+
+LOOPBACK_NAME = re.compile(r"(.+\.)?localhost|127(\.[0-9]{1,3}){3}|::1")
+"""What a machine calls itself, in lower case and without brackets: a name that is asked for on its loopback
+address and is none of these was pointed there by somebody else."""
 
 
 def clean_text(text: str) -> str:

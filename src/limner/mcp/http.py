@@ -1,7 +1,6 @@
 """The protocol over HTTP at `/mcp`: what stands in front of the library's own transport."""
 
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -21,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from limner.core.text import LOOPBACK_NAME
 from limner.core.usage import LOCAL_USER
 from limner.mcp.purse import Purse, Purses
 from limner.mcp.server import Context, server
@@ -36,7 +36,6 @@ MAX_ID = 256
 MAX_SESSIONS = 1_000
 IDLE_S = 1_800.0
 _METHODS = ("GET", "POST", "DELETE")
-_LOOPBACK = re.compile(r"(.+\.)?localhost|127(\.[0-9]{1,3}){3}|::1")
 _SESSION = "mcp-session-id"
 
 
@@ -114,7 +113,7 @@ class McpDoor:
         if given is None:
             return False
         name = urlsplit(given).hostname or ""
-        if _LOOPBACK.fullmatch(name) or given == self._own_origin:
+        if LOOPBACK_NAME.fullmatch(name) or given == self._own_origin:
             return True
         return _is_number(name) and urlsplit(given).netloc == host.lower()
 
