@@ -28,6 +28,9 @@ from pathlib import Path
 from statistics import median
 
 import aiohttp
+import uvloop
+
+from benchmarks.client import ask
 
 COLUMNS = ("server", "KiB", "conc", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "peak MB", "ready s")
 PEER = Path("build/peer")
@@ -49,33 +52,18 @@ class Figures:
 
 async def load(server: "Server", concurrency: int, seconds: float) -> Figures:
     """Ask for pictures for `seconds` from `concurrency` connections."""
-    latencies: list[float] = []
-    headers = {"Authorization": f"Bearer {KEY}"}
+    headers = {"authorization": f"Bearer {KEY}"}
     body = {
         "prompt": "a red fox in the snow",
         "model": server.model,
         "size": "512x512",
         "response_format": "b64_json",
     }
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as http:
-
-        async def one() -> None:
-            began = time.perf_counter()
-            async with http.post(f"{server.url}/v1/images/generations", json=body) as answer:
-                said = await answer.read()
-                if answer.status != 200:
-                    raise SystemExit(f"{server.name}: {answer.status}: {said[:300]!r}")
-            latencies.append(time.perf_counter() - began)
-
-        async def client(until: float) -> None:
-            while time.perf_counter() < until:
-                await one()
-
-        await asyncio.gather(*(one() for _ in range(concurrency)))
-        latencies.clear()
-        cpu, began = cpu_s(server.pid), time.perf_counter()
-        await asyncio.gather(*(client(began + seconds) for _ in range(concurrency)))
-        took, used = time.perf_counter() - began, cpu_s(server.pid) - cpu
+    url = f"{server.url}/v1/images/generations"
+    await ask(url, headers, body, concurrency, 0.5)
+    cpu, began = cpu_s(server.pid), time.perf_counter()
+    latencies = await ask(url, headers, body, concurrency, seconds)
+    took, used = time.perf_counter() - began, cpu_s(server.pid) - cpu
     latencies.sort()
     return Figures(
         rps=len(latencies) / took,
@@ -240,9 +228,9 @@ def main() -> None:
     concurrencies = [int(one) for one in given.concurrency.split(",")]
     print("".join(f"{name:>11}" for name in COLUMNS))
     for kilobytes in map(int, given.picture_kb.split(",")):
-        ours = asyncio.run(measure(limner, kilobytes, concurrencies, given.seconds))
+        ours = uvloop.run(measure(limner, kilobytes, concurrencies, given.seconds))
         if given.peer:
-            theirs = asyncio.run(measure(litellm, kilobytes, concurrencies, given.seconds))
+            theirs = uvloop.run(measure(litellm, kilobytes, concurrencies, given.seconds))
             ratios = ", ".join(
                 f"{a / b:.1f}x at {c}" for a, b, c in zip(ours, theirs, concurrencies, strict=True)
             )

@@ -29,7 +29,7 @@ class Planner:
         """Within the ceiling, what an accepted quote promises first. Raises `NoRoute`."""
         promised = quoting.agreed(request)
         route = plan(
-            request.model_copy(update={"quote": None}),
+            request if request.quote is None else request.model_copy(update={"quote": None}),
             self._catalog.models(),
             self._standing(request),
             _vocabulary,

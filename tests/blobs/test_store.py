@@ -263,7 +263,7 @@ async def test_a_read_only_disk_names_the_way_out(folder, monkeypatch):
 async def test_a_disk_that_fails_otherwise_is_a_storage_error_for_every_act(folder, monkeypatch):
     blobs = Blobs(folder)
     await blobs.put(DATA)
-    monkeypatch.setattr("pathlib.Path.stat", failing(errno.EIO))
+    monkeypatch.setattr(os, "stat", failing(errno.EIO))
     monkeypatch.setattr("pathlib.Path.unlink", failing(errno.EIO))
     acts = (blobs.get(DIGEST), blobs.put(DATA), blobs.drop("a"), blobs.sweep(0, nothing))
     for act in acts:

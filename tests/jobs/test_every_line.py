@@ -23,7 +23,9 @@ NAMED, TICKETED, BLIND = Recovery.NAMED, Recovery.TICKETED, Recovery.BLIND
 EARLY = [("enqueue", "after"), ("submit", "before"), ("submit", "after")]
 TICKET = [("hold", "before"), ("hold", "after"), ("poll", "before")]
 KEEP = [("answered", "before"), ("answered", "after")]
-KEEP_LARGE = [("put", "before"), ("put", "after"), ("keep", "before"), ("keep", "after"), *KEEP]
+PUT = [("put", "before"), ("put", "after")]
+NAME = [("keep", "before"), ("keep", "after")]
+"""Where the journal is a network away, the files of a large answer are named in storage first."""
 END = [
     ("put", "before"),
     ("put", "after"),
@@ -213,21 +215,59 @@ async def test_a_blind_vendors_lost_answer_counts_as_charged_and_is_not_bought_a
     assert_counted_as_charged(home, job, orders, desk)
 
 
-@pytest.mark.parametrize("line", [*KEEP_LARGE, *END_LARGE], ids="-".join)
+def alone(*lines):
+    """The journal is this process's own file."""
+    return [(False, line) for line in lines]
+
+
+def with_others(*lines):
+    """Other processes work in the journal, and it is a network away."""
+    return [(True, line) for line in lines]
+
+
+def place(found):
+    shared, (line, when) = found
+    return f"{'with-others' if shared else 'alone'}-{line}-{when}"
+
+
+@pytest.fixture
+def line(request, monkeypatch):
+    """Where it dies, in a journal of that kind."""
+    shared, line = request.param
+    monkeypatch.setattr(Store, "shared", shared)
+    return line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [*alone(*PUT, *KEEP, *END_LARGE), *with_others(*PUT, *NAME, *KEEP, *END_LARGE)],
+    ids=place,
+    indirect=True,
+)
 async def test_a_large_answer_is_as_safe_as_a_small_one(home, monkeypatch, line):
     job, desk = await death_and_recovery(home, monkeypatch, TICKETED, line, large=True)
     assert_bought_once(home, job, desk)
     assert len(desk.bill) == 1
 
 
-@pytest.mark.parametrize("line", [("keep", "after"), *KEEP, *END_LARGE], ids="-".join)
+@pytest.mark.parametrize(
+    "line",
+    [*alone(("answered", "after"), *END_LARGE), *with_others(("keep", "after"), *KEEP, *END_LARGE)],
+    ids=place,
+    indirect=True,
+)
 async def test_a_blind_vendors_large_answer_is_safe_as_soon_as_its_files_are_named(home, monkeypatch, line):
     job, desk = await death_and_recovery(home, monkeypatch, BLIND, line, large=True)
     assert_bought_once(home, job, desk)
     assert len(desk.bill) == 1
 
 
-@pytest.mark.parametrize("line", [("put", "before"), ("put", "after"), ("keep", "before")], ids="-".join)
+@pytest.mark.parametrize(
+    "line",
+    [*alone(*PUT, ("answered", "before")), *with_others(*PUT, ("keep", "before"))],
+    ids=place,
+    indirect=True,
+)
 async def test_a_blind_vendors_large_answer_that_was_not_kept_counts_as_charged(home, monkeypatch, line):
     job, desk = await death_and_recovery(home, monkeypatch, BLIND, line, large=True)
     assert_counted_as_charged(home, job, 1, desk)

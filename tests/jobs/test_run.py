@@ -589,10 +589,10 @@ async def test_a_running_job_outlasts_a_full_disk_and_new_orders_are_told(home, 
         database = app._now.store._database
         write, full = database.write, True
 
-        async def refuse(act):
+        async def refuse(act, **how):
             if full:
                 raise StorageError("the disk is full; free some space and try again")
-            return await write(act)
+            return await write(act, **how)
 
         monkeypatch.setattr(database, "write", refuse)
         gate.set()

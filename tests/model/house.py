@@ -37,7 +37,7 @@ class Mortal:
         """The `nth` write from now, 1 for the next, is the last."""
         self._left, self._when = nth, when
 
-    async def write(self, act: Callable[[Connection], T]) -> T:
+    async def write(self, act: Callable[[Connection], T], **how: bool) -> T:
         """As the real one, while alive."""
         self._alive()
         if self._left is not None:
@@ -45,7 +45,7 @@ class Mortal:
             self.dead = self._left == 0
         if self.dead and self._when == "before":
             self._alive()
-        result = await self._real.write(act)
+        result = await self._real.write(act, **how)
         self._alive()
         return result
 

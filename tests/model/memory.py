@@ -39,7 +39,7 @@ class Memory:
         self._engine.dispose()
         self._raw.close()
 
-    async def write(self, act):
+    async def write(self, act, **_how):
         """In a transaction of its own."""
         if self.gate is not None:
             await self.gate("before a commit")

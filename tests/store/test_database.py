@@ -1,12 +1,20 @@
 import asyncio
+import contextlib
+import errno
+import shutil
 import sqlite3
+import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from limner.core.errors import SetupError, StorageError
-from limner.store.database import Database, told
+from limner.store import writer
+from limner.store.database import Database
+from limner.store.faults import told
 from limner.store.migrate import migrate
+from tests.fakes import until
 
 
 @pytest.fixture
@@ -44,30 +52,21 @@ async def test_a_write_that_fails_does_not_fail_its_neighbours(database):
     assert await database.read(words) == ["one", "three", "two"]
 
 
-async def test_writes_that_wait_together_share_a_transaction(database):
-    begun = []
-    from sqlalchemy import event
-
-    event.listen(database._engine, "begin", lambda _connection: begun.append(1))
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def hold(connection):
-        asyncio.run_coroutine_threadsafe(_set(gate), loop)
-        import time
-
-        while database._writes.qsize() < 50:
-            time.sleep(0.001)
-
-    first = asyncio.ensure_future(database.write(hold))
-    await gate.wait()
-    await asyncio.gather(first, *(database.write(add(f"{n:02}")) for n in range(50)))
-    assert len(begun) <= 3
+async def test_writes_that_wait_together_share_a_transaction(database, synced):
+    said = []
+    database._writer._driver.set_trace_callback(said.append)
+    await asyncio.gather(*(database.write(add(f"{n:02}")) for n in range(50)))
+    assert said.count("COMMIT") == 1
+    assert synced.count == 1
     assert len(await database.read(words)) == 50
 
 
-async def _set(gate):
-    gate.set()
+async def test_a_crowd_of_writes_is_cut_into_groups(database):
+    said = []
+    database._writer._driver.set_trace_callback(said.append)
+    await asyncio.gather(*(database.write(add(f"{n:03}")) for n in range(200)))
+    assert said.count("COMMIT") == 4
+    assert len(await database.read(words)) == 200
 
 
 async def test_a_write_handed_over_happens_even_if_its_caller_leaves(database):
@@ -107,14 +106,136 @@ async def test_a_read_that_fails_is_told_too(database, tmp_path):
         await database.read(lambda connection: connection.exec_driver_sql("SELECT * FROM nowhere"))
 
 
-async def test_money_rows_survive_a_power_cut(database):
-    settings = await database.write(
-        lambda connection: [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous")
-        ]
-    )
-    assert settings == ["wal", 2]
+def size(file):
+    return Path(file).stat().st_size
+
+
+class Synced:
+    """What a power cut would leave: the files as they were when the log was synced last."""
+
+    def __init__(self, place, after):
+        self.count = 0
+        self.broken = False
+        self._place, self._after = place, after
+        self._real = writer._fsync
+
+    def __call__(self, file):
+        if self.broken:
+            raise OSError(errno.EIO, "Input/output error")
+        self._real(file)
+        for end in ("", "-wal"):
+            shutil.copy(f"{self._place}{end}", f"{self._after}{end}")
+        self.count += 1
+
+    def words(self):
+        """As found by who starts after the power cut."""
+        with contextlib.closing(sqlite3.connect(self._after)) as found:
+            return [word for (word,) in found.execute("SELECT text FROM word ORDER BY text")]
+
+
+@pytest.fixture
+def synced(database, tmp_path, monkeypatch):
+    synced = Synced(database.place, tmp_path / "after.db")
+    monkeypatch.setattr(writer, "_fsync", synced)
+    return synced
+
+
+async def test_what_was_written_survives_a_power_cut(database, synced):
+    for n in range(20):
+        await database.write(add(f"{n:02}"))
+        assert synced.words() == [f"{m:02}" for m in range(n + 1)]
+
+
+async def test_what_is_written_soon_is_not_waited_for_and_survives_the_death_of_the_process(
+    database, synced, tmp_path
+):
+    await database.write(add("soon"), soon=True)
+    assert synced.count == 0
+    for end in ("", "-wal"):
+        shutil.copy(f"{database.place}{end}", tmp_path / f"kernel.db{end}")
+    with contextlib.closing(sqlite3.connect(tmp_path / "kernel.db")) as found:
+        assert found.execute("SELECT text FROM word").fetchall() == [("soon",)]
+
+
+async def test_what_is_written_soon_comes_to_disk_with_what_follows(database, synced):
+    await database.write(add("a"), soon=True)
+    await database.write(add("b"))
+    assert synced.count == 1
+    assert synced.words() == ["a", "b"]
+
+
+async def test_what_is_written_soon_comes_to_disk_though_nothing_follows(database, synced):
+    await database.write(add("alone"), soon=True)
+    await until(lambda: synced.count)
+    assert synced.words() == ["alone"]
+
+
+async def test_closing_syncs_what_was_written_soon(database, synced):
+    await database.write(add("last"), soon=True)
+    database._writer.close()
+    assert synced.words() == ["last"]
+    database._writer = None
+
+
+async def test_a_disk_that_does_not_take_it_is_told_and_nothing_more_is_written(database, synced):
+    synced.broken = True
+    with pytest.raises(StorageError, match=r"did not take what was written to .* again on a sound disk"):
+        await database.write(add("lost"))
+    synced.broken = False
+    with pytest.raises(StorageError, match="nothing more is written"):
+        await database.write(add("after"))
+    assert await database.read(words) == ["lost"]
+
+
+async def test_a_long_write_leaves_the_event_loop_to_others_and_later_writes_wait_for_it(database):
+    began, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(connection):
+        loop.call_soon_threadsafe(began.set)
+        assert go.wait(10)
+        add("long")(connection)
+
+    long = asyncio.ensure_future(database.write(hold, long=True))
+    await began.wait()
+    short = asyncio.ensure_future(database.write(words))
+    await asyncio.sleep(0.02)
+    assert not short.done()
+    go.set()
+    assert await short == ["long"]
+    await long
+
+
+async def test_another_programs_lock_is_waited_for_outside_the_event_loop(database):
+    other = sqlite3.connect(database.place, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = [asyncio.ensure_future(database.write(add(word))) for word in ("one", "two")]
+    await asyncio.sleep(0.05)
+    writing.append(asyncio.ensure_future(database.write(add("three"))))
+    assert not any(one.done() for one in writing)
+    other.execute("ROLLBACK")
+    await asyncio.gather(*writing)
+    other.close()
+    assert len(await database.read(words)) == 3
+
+
+async def test_another_programs_lock_that_stays_is_told_with_the_way_out(database, monkeypatch):
+    monkeypatch.setattr(writer, "_PATIENCE_MS", 20)
+    other = sqlite3.connect(database.place, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match="locked by another program; close it"):
+        await database.write(add("one"))
+    other.close()
+    await database.write(add("two"))
+    assert await database.read(words) == ["two"]
+
+
+async def test_the_log_is_brought_into_the_file_as_it_grows(database, monkeypatch):
+    monkeypatch.setattr(writer, "_CHECKPOINT_WRITES", 10)
+    for n in range(200):
+        await database.write(add(f"{n:03}" * 1000))
+    assert size(f"{database.place}-wal") < 600_000 < size(database.place)
+    assert len(await database.read(words)) == 200
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from limner.app import Limner
 from limner.core.job import Artifact
 
-PIECE = 3 << 17
+PIECE = 3 << 16
 """Bytes of a file that are read at once; a multiple of three, so that the base64 of pieces is the whole's."""
 
 

@@ -144,8 +144,8 @@ class Folder:
 
     def _leave_or_place(self, path: str, data: bytes, synced: bool) -> None:
         try:
-            there = Path(path)
-            same = there.stat().st_size == len(data) and there.read_bytes() == data
+            # os.stat, not Path.stat: as `_root` says
+            same = os.stat(path).st_size == len(data) and Path(path).read_bytes() == data  # noqa: PTH116
         except FileNotFoundError:
             same = False
         if not same:

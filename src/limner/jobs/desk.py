@@ -92,7 +92,7 @@ class Desk:
             job=_new_job(job_id, _seeded(request, seed), route, ceiling),
             tenant=by,
             client_key=key,
-            fingerprint=asked.fingerprint(),
+            fingerprint="" if key is None else asked.fingerprint(),
             deadline_s=request.policy.deadline_s or self._deadline_s,
             priority=request.priority,
         )

@@ -171,16 +171,17 @@ class Ordering:
         return Bought(attempt, done)
 
     async def _keep(self, attempt: OpenAttempt, done: Done) -> Hung | None:
-        """The answer is on disk before anything it says is believed: a small one beside the journal's row,
-        where it shares its fsync; large pictures as the files they become, written once and not twice; what
-        cannot become one as it came."""
+        """The answer is kept before anything it says is believed: a small one beside the journal's row; large
+        pictures as the files they become, written once and not twice; what cannot become one as it came."""
         means, hung = self._held.means, None
         small = sum(map(len, done.images)) <= SMALL_ANSWER
         if not small and not done.links:
             hung = await self._hung(attempt, done)
         data = _with_files(done, hung) if hung is not None else pack(done)
         self._held.small = small or hung is not None
-        if not small:  # files that only the row would name are lost when we die before it
+        if not self._held.small or (hung is not None and means.store.shared):
+            # A journal of our own has the names of the files at once; another one's answer takes a while,
+            # in which a death would leave files that nobody knows of.
             synced = hung is None
             await self._held.steadily(lambda: means.blobs.keep(attempt.id, data, synced=synced), "answer")
         row = data if self._held.small else b""

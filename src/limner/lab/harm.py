@@ -118,8 +118,8 @@ def _disk(weather: Weather) -> None:
     """Full as a disk is: what was written of a transaction is undone, and no picture is written."""
     write = Database.write
 
-    async def written(self: Database, act: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - any result
-        return await write(self, functools.partial(_no_room, weather, act))
+    async def written(self: Database, act: Callable[[Connection], Any], **how: bool) -> Any:  # noqa: ANN401 - any result
+        return await write(self, functools.partial(_no_room, weather, act), **how)
 
     Database.write = written  # type: ignore[method-assign]  # the laboratory's own process
     for name in ("put", "keep", "link"):

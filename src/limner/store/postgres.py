@@ -61,8 +61,9 @@ class Postgres:
     def start(self) -> None:
         """Nothing to begin: threads start when there is something to write."""
 
-    async def write(self, act: Callable[[Connection], T]) -> T:
-        """Run `act` in a transaction and return its result once that is on disk; see `Connections`."""
+    async def write(self, act: Callable[[Connection], T], *, long: bool = False, soon: bool = False) -> T:
+        """Run `act` in a transaction and return its result once that is on disk; see `Connections`. All
+        writes run in threads, and each waits for the server's disk."""
         loop = asyncio.get_running_loop()
         writing = loop.run_in_executor(self._writers, self._steadily, self._engine, act)
         try:

@@ -66,7 +66,7 @@ class NewJob:
     tenant: str
     client_key: str | None
     fingerprint: str
-    """Of the request as the caller sent it."""
+    """Of the request as the caller sent it; empty without a key, since only by that it is looked at."""
     deadline_s: float
     """From the first order."""
     priority: int = 0

@@ -134,7 +134,7 @@ class Store:
             )
             return [steps.work(connection, one) for one in found]
 
-        return await self._database.write(act)
+        return await self._database.write(act, long=True)
 
     async def expire(self, limit: int, at: float) -> list[tuple[Job, JobEvent]]:
         """End jobs that waited in line until their deadlines; with the event that says so."""
@@ -143,11 +143,13 @@ class Store:
         )
         if overdue is None:
             return []
-        return await self._database.write(lambda connection: line.expire(connection, limit, at))
+        return await self._database.write(lambda connection: line.expire(connection, limit, at), long=True)
 
     async def shift(self, by_s: float) -> None:
         """The clock that leases and deadlines are read by was set by so much: they move with it."""
-        await self._database.write(lambda connection: connection.execute(sql.SHIFT, {"by_s": by_s}))
+        await self._database.write(
+            lambda connection: connection.execute(sql.SHIFT, {"by_s": by_s}), long=True
+        )
 
     async def renew(self, lease_s: float, held: Collection[str]) -> dict[str, int]:
         """Keep these jobs of this owner, in one statement: the epochs of those that are still held, by id.
@@ -166,7 +168,7 @@ class Store:
 
     async def take_over(self) -> None:
         """End the leases of whoever owned the file before: the file's lock says that it is gone."""
-        await self._database.write(lambda connection: connection.execute(sql.TAKE_OVER))
+        await self._database.write(lambda connection: connection.execute(sql.TAKE_OVER), long=True)
 
     async def begin(self, attempt: OpenAttempt, epoch: int, events_: Sequence[JobEvent]) -> None:
         """Write an attempt before its order is sent, with its reservation. Raises `OverBudget` and `Full`."""
@@ -200,7 +202,8 @@ class Store:
     async def answered(
         self, attempt: OpenAttempt, epoch: int, data: bytes, events_: Sequence[JobEvent]
     ) -> None:
-        """The answer as it came, before anything in it is read; empty when a blob holds it."""
+        """The answer as it came, before anything in it is read; empty when a blob holds it. It survives the
+        process's death at once, and a power cut as soon as anything waits for the disk: here nothing does."""
 
         def act(connection: Connection) -> None:
             steps.fence(connection, attempt.job_id, epoch, state="storing")
@@ -208,7 +211,7 @@ class Store:
             sql.ADD_ANSWER.run(connection, {"attempt_id": attempt.id, "data": data})
             steps.record(connection, events_)
 
-        await self._once(act, events_)
+        await self._once(act, events_, soon=True)
 
     async def give_up(self, attempt: OpenAttempt, epoch: int, failure: Failure, billed: Billed) -> None:
         """The order failed: `refused` releases its reservation, `unknown` (maybe charged) keeps it, and
@@ -362,7 +365,8 @@ class Store:
         await self._database.write(
             lambda connection: connection.execute(
                 delete(answers).where(answers.c.attempt_id.in_(attempt_ids))
-            )
+            ),
+            long=True,
         )
 
     # -- reads -------------------------------------------------------------------------------------------
@@ -524,10 +528,12 @@ class Store:
 
         return await self._database.read(act)
 
-    async def _once(self, act: Callable[[Connection], T], events_: Sequence[JobEvent]) -> T | None:
+    async def _once(
+        self, act: Callable[[Connection], T], events_: Sequence[JobEvent], *, soon: bool = False
+    ) -> T | None:
         """Write; what finds its own first event there was written before. Raises `Taken` for another's."""
         try:
-            return await self._database.write(act)
+            return await self._database.write(act, soon=soon)
         except Taken:
             if not events_ or not await self._has(events_[0]):
                 raise
