@@ -54,9 +54,9 @@ def check_whole(data: bytes, kind: Kind) -> None:
     """Raises `InvalidImage` for a file that stops before its format's end mark; decodes nothing."""
     match kind.format:
         case "png":
-            whole = PNG_END in data[-_TAIL:]
+            whole = data.endswith(PNG_END) or PNG_END in data[-_TAIL:]
         case "jpeg":
-            whole = JPEG_END in data[-_TAIL:]
+            whole = data.endswith(JPEG_END) or JPEG_END in data[-_TAIL:]
         case "webp":
             whole = len(data) >= int.from_bytes(data[4:8], "little") + 8
     if not whole:

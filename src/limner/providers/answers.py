@@ -27,8 +27,11 @@ _TOLD = ("error", "title", "detail", "message", "msg", "type", "code")
 def _decoded(told: object) -> object:
     if not isinstance(told, str):
         return told
-    text = told.rpartition(",")[2]
-    return pybase64.b64decode(text, validate="\n" not in text)  # some break it into lines
+    text = told.partition(",")[2] if told.startswith("data:") else told
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError:  # some break it into lines
+        return pybase64.b64decode(text, validate="\n" not in text)
 
 
 def _none_if_odd(told: object, read: ValidatorFunctionWrapHandler) -> object:
