@@ -26,7 +26,7 @@ async def heard(
         raise NotFound("no order waits for this call")
     vendor = means.provider(attempt.target)
     secret = means.hooks.secret(attempt.target.account)
-    if secret is not None and not vendor.verify(headers, body, secret, time.time()):
+    if not await vendor.verify(headers, body, secret, time.time()):
         _log.warning("a call about %s is not signed as %s signs; it is not heard", attempt.id, provider)
         raise NotFound("no order waits for this call")
     if attempt.state in ("submitting", "unknown") and attempt.ticket is None:

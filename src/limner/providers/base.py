@@ -198,10 +198,10 @@ class Provider(ABC):
             raise Unknown(f"{self.name}: a lost order cannot be looked for")
         return None
 
-    @staticmethod
-    def verify(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> bool:
-        """Whether a call is the vendor's, by its signature. Default: the vendor signs nothing, so that the
-        unguessable address is all there is to know it by."""
+    async def verify(self, headers: Mapping[str, str], body: bytes, secret: str | None, now: float) -> bool:
+        """Whether a call is the vendor's, by its signature; `secret` is what the settings say it signs with.
+        Default: the vendor signs nothing, so that the unguessable address is all there is to know it by.
+        Raises `ProviderError` when the vendor has to be asked for its keys and cannot be."""
         return True
 
     @staticmethod
