@@ -128,8 +128,8 @@ class Replicate(Provider):
         return None if seen is None else {"id": seen.id}
 
     async def verify(self, headers: Mapping[str, str], body: bytes, secret: str | None, now: float) -> bool:
-        """Signed by the vendor and at most 5 minutes old? `secret` starts with `whsec_`; without one it cannot
-        be told."""
+        """Signed by the vendor and at most 5 minutes old? `secret` starts with `whsec_`; without one nobody
+        can tell."""
         if secret is None:
             return True
         sent = headers.get("webhook-timestamp", "")
