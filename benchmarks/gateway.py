@@ -1,12 +1,14 @@
 """The HTTP door with full journalling before a vendor that answers at once: rate, CPU, memory.
 
-    python -m benchmarks.gateway [--seconds 5] [--concurrency 1,16,128] [--picture-kb 2,1500] [--peer]
+    python -m benchmarks.gateway [--seconds 5] [--concurrency 1,16,128] [--picture-kb 2,1500]
+                                 [--peer] [--gzip]
 
 The vendor (`benchmarks.upstream`) speaks OpenAI's API and sends a picture of its own at once, so that what is
 measured is the server: the door, validation, the plan, three commits on disk (synchronous FULL), the call,
 the picture's file, the answer. With `--peer` LiteLLM's proxy, which keeps no journal and no picture, does the
-same in the same run; it is installed below `build/peer` the first time. CPU is the server process's own, from
-the kernel, divided by the requests it answered.
+same in the same run; it is installed below `build/peer` the first time. With `--gzip` the client says that it
+takes packed answers, as OpenAI's SDK does: the peer packs then, Limner does not. CPU is the server process's
+own, from the kernel, divided by the requests it answered.
 """
 
 import argparse
@@ -50,9 +52,9 @@ class Figures:
     peak_mb: float
 
 
-async def load(server: "Server", concurrency: int, seconds: float) -> Figures:
+async def load(server: "Server", concurrency: int, seconds: float, *, gzip: bool = False) -> Figures:
     """Ask for pictures for `seconds` from `concurrency` connections."""
-    headers = {"authorization": f"Bearer {KEY}"}
+    headers = {"authorization": f"Bearer {KEY}"} | ({"accept-encoding": "gzip, deflate"} if gzip else {})
     body = {
         "prompt": "a red fox in the snow",
         "model": server.model,
@@ -200,6 +202,8 @@ async def measure(
     kilobytes: int,
     concurrencies: list[int],
     seconds: float,
+    *,
+    gzip: bool,
 ) -> list[float]:
     """One server for one size of picture, all concurrencies; the requests per second of each."""
     rates = []
@@ -208,7 +212,7 @@ async def measure(
         await answers(server)
         ready = time.perf_counter() - began
         for concurrency in concurrencies:
-            it = await load(server, concurrency, seconds)
+            it = await load(server, concurrency, seconds, gzip=gzip)
             figures = (it.rps, it.p50_ms, it.p99_ms, it.cpu_ms, it.peak_mb, ready)
             row = "".join(f"{one:>11.2f}" for one in figures)
             print(f"{server.name:>11}{kilobytes:>11}{concurrency:>11}{row}", flush=True)
@@ -224,13 +228,14 @@ def main() -> None:
     parser.add_argument("--concurrency", default="1,16,128")
     parser.add_argument("--picture-kb", default="2,1500")
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--gzip", action="store_true")
     given = parser.parse_args()
     concurrencies = [int(one) for one in given.concurrency.split(",")]
     print("".join(f"{name:>11}" for name in COLUMNS))
     for kilobytes in map(int, given.picture_kb.split(",")):
-        ours = uvloop.run(measure(limner, kilobytes, concurrencies, given.seconds))
+        ours = uvloop.run(measure(limner, kilobytes, concurrencies, given.seconds, gzip=given.gzip))
         if given.peer:
-            theirs = uvloop.run(measure(litellm, kilobytes, concurrencies, given.seconds))
+            theirs = uvloop.run(measure(litellm, kilobytes, concurrencies, given.seconds, gzip=given.gzip))
             ratios = ", ".join(
                 f"{a / b:.1f}x at {c}" for a, b, c in zip(ours, theirs, concurrencies, strict=True)
             )
