@@ -80,6 +80,9 @@ class Accounts:
                     f"limner.toml: two accounts are called {one.name!r}, at {twin.provider.name} and at "
                     f"{one.provider.name}; give the table [accounts.{one.name}] another name"
                 )
+        self._of: dict[str, list[Opened]] = {}
+        for one in self._opened.values():
+            self._of.setdefault(one.provider.name, []).append(one)
         self._pulse = pulse
         self._caps = caps or {}
         self._off = off
@@ -91,11 +94,9 @@ class Accounts:
     def now(self, providers: Collection[str] | None = None) -> list[Account]:
         """All accounts as they stand, or those of some providers."""
         now = time.monotonic()
-        return [
-            self.shown(one, now)
-            for one in self._opened.values()
-            if providers is None or one.provider.name in providers
-        ]
+        if providers is None:
+            return [self.shown(one, now) for one in self._opened.values()]
+        return [self.shown(one, now) for name in providers for one in self._of.get(name, ())]
 
     def shown(self, one: Opened, now: float) -> Account:
         """One account as it stands."""
