@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from limner.api.app import create_app
 from limner.app import Limner
 from limner.config import Settings
 from limner.config.settings import AccountSettings
+from limner.core.errors import Unavailable
 from limner.core.request import GenerateRequest
 from limner.providers.fal import Fal
 from limner.providers.replicate import Replicate
@@ -69,6 +71,35 @@ async def test_a_lost_answer_comes_back_with_fals_call(home):
     (attempt,) = job.receipt.attempts
     assert (job.state, attempt.state, attempt.how) == ("succeeded", "settled", "webhook")
     assert attempt.price_usd == line.usd
+
+
+async def test_fals_call_is_heard_only_when_it_is_signed_and_later_while_its_keys_are_away(home, monkeypatch):
+    async with called(home, Fal, fal.Fal) as (sim, service, url):
+        sim.fault("never_ends", "fal")
+        job = await service.generate(GenerateRequest(prompt="a red fox", provider="fal"))
+        hooks = service._now.means.hooks
+        await until(lambda: hooks._waiting)
+        ((token,),) = rows(home, "SELECT hook FROM attempts")
+        woken = []
+        monkeypatch.setattr(hooks, "called", woken.append)
+        good = fal.sign("r1", str(int(time.time())), b"{}")
+        forged = good | {"X-Fal-Webhook-Signature": "00" * 64}
+        async with httpx.AsyncClient(base_url=url) as client:
+            answers = []
+            with monkeypatch.context() as away:
+                away.setattr(Fal, "_public_keys", _away)
+                answers.append(await client.post(f"/v1/hooks/fal/{token}", content=b"{}", headers=good))
+            answers.append(await client.post(f"/v1/hooks/fal/{token}", content=b"{}"))
+            answers.append(await client.post(f"/v1/hooks/fal/{token}", content=b"{}", headers=forged))
+            assert ([one.status_code for one in answers], woken) == ([503, 404, 404], [])
+            assert answers[0].json()["error"]["code"] == "unavailable"
+            answer = await client.post(f"/v1/hooks/fal/{token}", content=b"{}", headers=good)
+        assert (answer.status_code, len(woken)) == (204, 1)
+        await service.cancel(job.id)
+
+
+async def _away(_self, _oldest_s):
+    raise Unavailable("the keys cannot be had")
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Calls:
                 "says is not believed: the vendor is asked. The same call again does nothing."
             ),
             response_class=Response,
-            responses=limner_errors(404, 408, 413, 415, 507),
+            responses=limner_errors(404, 408, 413, 415, 429, 502, 503, 504, 507),
         )
 
     async def call(self, request: Request, provider: str, token: str) -> Response:
