@@ -144,8 +144,8 @@ class Folder:
 
     def _leave_or_place(self, path: str, data: bytes, synced: bool) -> None:
         try:
-            # os.stat, not Path.stat: as `_root` says
-            same = os.stat(path).st_size == len(data) and Path(path).read_bytes() == data  # noqa: PTH116
+            size = os.stat(path).st_size  # noqa: PTH116 - text, as _root says
+            same = size == len(data) and Path(path).read_bytes() == data
         except FileNotFoundError:
             same = False
         if not same:
