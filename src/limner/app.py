@@ -34,7 +34,7 @@ from limner.imaging.thumbnail import thumbnail
 from limner.inputs import Input
 from limner.jobs import inquiry
 from limner.jobs.decide import decide
-from limner.jobs.hearing import heard, look_up
+from limner.jobs.hearing import heard, heard_at, look_up
 from limner.jobs.position import placed
 from limner.moderating import Judged, Moderation, moderate
 from limner.prompts.analyse import Analysis, analyse
@@ -293,6 +293,20 @@ class Limner:
         if lost is not None:
             self._now.tasks.create_task(look_up(self._now.means, lost))
         self._now.worker.wake()
+
+    async def told(self, provider: str, headers: Mapping[str, str], body: bytes) -> None:
+        """A vendor calls the one address it has of us about one of its orders: that is asked about now.
+        Raises `NotFound` for a call without the secret of one of the provider's accounts."""
+        for one in self._now.accounts:
+            if one.provider.name != provider or not one.provider.standing_calls:
+                continue
+            lost = await heard_at(self._now.means, one.name, one.provider, headers, body)
+            if lost is not None:
+                for order in lost:
+                    self._now.tasks.create_task(look_up(self._now.means, order))
+                self._now.worker.wake()
+                return
+        raise NotFound("no order waits for this call")
 
     # -- what there is -----------------------------------------------------------------------------------
 

@@ -92,6 +92,7 @@ STATUSES = {
     "POST /v1/jobs/{job_id}/decide": "200 400 404 408 409 413 415 507",
     "GET /v1/reconcile": "200 507",
     "POST /v1/reconcile": "200 507",
+    "POST /v1/hooks/{provider}": "204 404 408 413 415 429 502 503 504 507",
     "POST /v1/hooks/{provider}/{token}": "204 404 408 413 415 429 502 503 504 507",
     "GET /v1/images/{image_id}": "200 404 507",
     "DELETE /v1/images/{image_id}": "200 404 507",

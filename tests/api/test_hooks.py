@@ -17,8 +17,9 @@ from limner.config.settings import AccountSettings
 from limner.core.errors import Unavailable
 from limner.core.request import GenerateRequest
 from limner.providers.fal import Fal
+from limner.providers.leonardo import Leonardo
 from limner.providers.replicate import Replicate
-from limner.simulator import fal, replicate
+from limner.simulator import fal, leonardo, replicate
 from limner.simulator.app import Simulator
 from limner.simulator.replicate_work import SECRET
 from tests.fakes import Desk, limner, rows, until, vendor
@@ -96,6 +97,28 @@ async def test_fals_call_is_heard_only_when_it_is_signed_and_later_while_its_key
             answer = await client.post(f"/v1/hooks/fal/{token}", content=b"{}", headers=good)
         assert (answer.status_code, len(woken)) == (204, 1)
         await service.cancel(job.id)
+
+
+async def test_leonardo_calls_one_address_about_all_orders_and_its_keys_are_told_to_nobody(
+    home, monkeypatch, caplog
+):
+    asleep = asyncio.Event()
+
+    async def sleep(_seconds, _canceled, *, waking):
+        await asleep.wait()  # only the call ends it
+
+    monkeypatch.setattr("limner.jobs.drive._pause", sleep)
+    caplog.set_level("DEBUG")
+    account = {"webhook_secret": "a-callback-secret"}
+    async with called(home, Leonardo, leonardo.Leonardo, **account) as (sim, service, url):
+        address = f"{url}/v1/hooks/leonardo"
+        sim.vendors["leonardo"].callback = leonardo.Callback(address, account["webhook_secret"])
+        job = await service.draw(GenerateRequest(prompt="a red fox", provider="leonardo"))
+        async with httpx.AsyncClient() as client:
+            forged = await client.post(address, json={}, headers={"authorization": "Bearer another"})
+    assert (job.state, forged.status_code) == ("succeeded", 404)
+    assert sim.key("leonardo") not in caplog.text
+    assert "a-callback-secret" not in caplog.text
 
 
 async def _away(_self, _oldest_s):

@@ -25,6 +25,7 @@ from limner.providers.base import Done, Health, Pending, Recovery
 from limner.providers.leonardo import Leonardo
 from limner.simulator import leonardo as vendor
 from limner.simulator.app import Simulator
+from limner.wire import Wire
 from tests.providers.wiring import at, call, finish
 
 AWKWARD = 'a "red" fox;\r\n{{x}} \\u0041 🦊 ' + "x" * 1_460
@@ -418,3 +419,31 @@ async def test_an_odd_price_never_loses_the_order(leonardo, monkeypatch, cost, t
 def test_it_is_found_again_by_its_ticket_and_named_by_its_key():
     assert (Leonardo.recovery, Leonardo.key_env) == (Recovery.TICKETED, ("LEONARDO_API_KEY",))
     assert Leonardo.base_url == "https://cloud.leonardo.ai/api/rest/"
+
+
+@pytest.mark.parametrize(
+    ("headers", "secret", "good"),
+    [
+        ({"authorization": "Bearer s3"}, "s3", True),
+        ({"authorization": "Bearer s4"}, "s3", False),
+        ({"authorization": "s3"}, "s3", False),
+        ({"authorization": "Bearer \udcff"}, "s3", False),
+        ({}, "s3", False),
+        ({"authorization": "Bearer None"}, None, False),
+    ],
+)
+async def test_a_call_is_leonardos_when_it_has_the_secret_of_the_dashboard(headers, secret, good):
+    assert await Leonardo(Wire(None, Leonardo.base_url, {})).verify(headers, b"", secret, 0.0) is good
+
+
+@pytest.mark.parametrize(
+    ("body", "ticket"),
+    [
+        (b'{"data": {"object": {"id": "8b3f-1"}}}', {"id": "8b3f-1", "cost_usd": None}),
+        (b'{"data": {"object": {"id": "../me"}}}', None),
+        (b'{"data": []}', None),
+        (b"\xff", None),
+    ],
+)
+def test_a_call_tells_which_generation_it_is_about(body, ticket):
+    assert Leonardo.told("m", body) == ticket

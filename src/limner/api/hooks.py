@@ -34,6 +34,28 @@ class Calls:
             responses=limner_errors(404, 408, 413, 415, 429, 502, 503, 504, 507),
         )
 
+        app.add_api_route(
+            "/v1/hooks/{provider:segment}",
+            self.tell,
+            methods=["POST"],
+            status_code=204,
+            tags=["Limner"],
+            summary="A vendor says that one of an account's orders is done",
+            description=(
+                "For vendors that are told one address for all orders, in their dashboard: Leonardo. The "
+                "call proves itself by `Authorization: Bearer` and the account's `webhook_secret`. What the "
+                "body says is not believed: the vendor is asked."
+            ),
+            response_class=Response,
+            responses=limner_errors(404, 408, 413, 415, 429, 502, 503, 504, 507),
+        )
+
+    async def tell(self, request: Request, provider: str) -> Response:
+        """Answer 204 and nothing else."""
+        body = await raw(request, MAX_CALL)
+        await self._limner.told(provider, request.headers, body)
+        return Response(status_code=204)
+
     async def call(self, request: Request, provider: str, token: str) -> Response:
         """Answer 204 and nothing else."""
         body = await raw(request, MAX_CALL)

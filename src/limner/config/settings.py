@@ -57,7 +57,8 @@ class AccountSettings(BaseModel):
         None, description="Orders it takes at once; more wait in line. Unset: what its provider is known for."
     )
     webhook_secret: Secret | None = Field(
-        None, description="What the vendor signs its calls with, such as Replicate's `whsec_...`."
+        None,
+        description="What its vendor proves calls with: Replicate's `whsec_...`, Leonardo's callback secret.",
     )
 
 

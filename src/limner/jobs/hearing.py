@@ -8,6 +8,7 @@ from dataclasses import replace
 from limner.core.errors import NotFound
 from limner.jobs import inquiry
 from limner.jobs.means import Means
+from limner.providers.base import Provider
 from limner.store.rows import OpenAttempt
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,31 @@ async def heard(
             attempt = replace(attempt, ticket=ticket)
     means.hooks.called(attempt.id)
     return attempt if attempt.state == "unknown" else None
+
+
+async def heard_at(
+    means: Means, account: str, provider: Provider, headers: Mapping[str, str], body: bytes
+) -> list[OpenAttempt] | None:
+    """A vendor calls an account's one address about one of its orders. Wake whoever waits for it; those that
+    were given up and may be meant are to be looked up. None when the call is not the vendor's.
+
+    Where no order has the ticket it tells, the answers of all without one are looked for: whose it is, their
+    prompts and seeds decide.
+    """
+    secret = means.hooks.secret(account)
+    if secret is None or not await provider.verify(headers, body, secret, time.time()):
+        return None
+    ticket = provider.told("", body)
+    if ticket is None:
+        return []
+    there = await means.store.unsettled(account)
+    meant = [one for one in there if one.ticket is not None and one.ticket.get("id") == ticket["id"]]
+    meant = meant or [one for one in there if one.ticket is None]
+    for one in meant:
+        if one.ticket is None:
+            await means.store.soon(one.job_id)
+        means.hooks.called(one.id)
+    return [one for one in meant if one.state == "unknown"]
 
 
 async def look_up(means: Means, attempt: OpenAttempt) -> None:

@@ -34,10 +34,14 @@ class Hooks:
         """What the account's vendor signs with, None where nobody has told."""
         return self._signed.get(account)
 
+    def expected(self, provider: Provider, account: str, token: str | None) -> bool:
+        """Will the vendor call about an order: by its own token, or as it does about all of the account's?"""
+        return token is not None or (provider.standing_calls and account in self._signed)
+
     @contextmanager
-    def listening(self, attempt_id: str, token: str | None) -> Iterator[asyncio.Event | None]:
+    def listening(self, attempt_id: str, *, expected: bool) -> Iterator[asyncio.Event | None]:
         """Within the block: what is set when the order's vendor has called; None where it will not."""
-        if token is None:
+        if not expected:
             yield None
             return
         called = self._waiting[attempt_id] = asyncio.Event()

@@ -77,6 +77,7 @@ class Ordering:
             self._leave_slot(provider)
 
         began = time.monotonic()
+        expected = means.hooks.expected(provider, attempt.target.account, attempt.hook)
         if attempt.how == "direct" and self._held.slot.overslept:
             # Whoever may have taken the job meanwhile must be able to rely on there being no order.
             overslept = Unavailable("not sent: this process stood still for longer than its lease")
@@ -85,7 +86,7 @@ class Ordering:
         try:
             with (
                 means.pulse.ordering(attempt.target.account, began),
-                means.hooks.listening(attempt.id, attempt.hook) as called,
+                means.hooks.listening(attempt.id, expected=expected) as called,
             ):
                 done = await drive(replace(order, called=called), save, self._held.record.report)
         except ProviderError as error:

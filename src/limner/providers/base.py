@@ -161,6 +161,9 @@ class Provider(ABC):
     """How much later than its order's end the vendor's list may show an order, or its call may come."""
     webhooks: ClassVar[bool] = False
     """It can be told to call when an order is done: `submit` passes `Call.webhook` on."""
+    standing_calls: ClassVar[bool] = False
+    """It calls one address of the account about all its orders, and proves with the account's secret who it
+    is."""
     concurrency: ClassVar[int | None] = None
     """Orders that one account takes at once, None for any number; the settings may say another."""
     timeout_s: ClassVar[float] = 120.0

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from hmac import compare_digest
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, Json, JsonValue
 
 from limner.core.errors import Lost, ProviderError, Refused, Rejected, Unauthorized
 from limner.core.shapes import extension, media_type
-from limner.providers.answers import SHOWN
+from limner.providers.answers import SHOWN, readable
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Recovery, Ticket, the_one
 from limner.providers.orders import Fields, file, given
 from limner.wire import Part, by_status
@@ -94,6 +95,14 @@ class _Store(BaseModel):
     fields: Json[dict[str, str]] = Field(validation_alias=AliasPath("uploadInitImage", "fields"))
 
 
+class _Call(BaseModel):
+    """Of what it tells when it calls: not the keys that it sends along."""
+
+    id: Annotated[
+        str, Field(validation_alias=AliasPath("data", "object", "id"), pattern=r"^[A-Za-z0-9-]{1,64}$")
+    ]
+
+
 class Leonardo(Provider):
     """Leonardo's production API. A lost order is looked up among the user's latest generations."""
 
@@ -103,6 +112,7 @@ class Leonardo(Provider):
     concurrency = 10  # jobs that run at once on its usual plan
     key_env = ("LEONARDO_API_KEY",)
     probe_path = "v1/me"
+    standing_calls = True
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
@@ -154,6 +164,17 @@ class Leonardo(Provider):
         fresh = [one.id for one in alike if one.made_at >= call.at - _CLOCKS_APART_S]
         ours = the_one(fresh, whole=whole, older=len(alike) > len(fresh))
         return None if ours is None else {"id": ours, "cost_usd": None}
+
+    @staticmethod
+    def told(model: str, body: bytes) -> Ticket | None:
+        """A call names the generation."""
+        call = readable(body, _Call)
+        return None if call is None else {"id": call.id, "cost_usd": None}
+
+    async def verify(self, headers: Mapping[str, str], body: bytes, secret: str | None, now: float) -> bool:
+        """With the secret that its dashboard was given? It signs nothing."""
+        given = headers.get("authorization", "").encode("utf-8", "replace")
+        return secret is not None and compare_digest(given, f"Bearer {secret}".encode())
 
     async def _upload(self, picture: bytes) -> str:
         """The id of a picture put where the vendor says: a store that refuses our key."""

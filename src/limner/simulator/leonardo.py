@@ -1,10 +1,13 @@
 """Leonardo: orders at v1 and v2, polling and the list at v1, uploads in two steps. Charged when accepted."""
 
+import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import aiohttp
 from aiohttp import web
 from pydantic import JsonValue
 
@@ -27,9 +30,18 @@ _ERRORS: dict[ErrorWord, tuple[int, str, str]] = {
     "overloaded": (503, "Service Error", "unexpected"),
 }
 _SECONDS = 5.0
+_CALLS = 3
 _UPLOAD_S = 120.0
 _MOST_OPEN = 210
 _HUGE = 260 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What an account's dashboard says about calls."""
+
+    address: str
+    secret: str
 
 
 @dataclass(slots=True)
@@ -65,7 +77,8 @@ class Leonardo(Vendor):
     """Leonardo's production API.
 
     `wraps` says whether v2 answers with its wrapper, `lists_faults` whether v2 tells a bad field with status
-    200 and a list, `most_open` how many unfinished jobs an account may have.
+    200 and a list, `most_open` how many unfinished jobs an account may have, `callback` whom it calls when a
+    generation is done.
     """
 
     name = "leonardo"
@@ -92,6 +105,10 @@ class Leonardo(Vendor):
         self.generations: dict[str, _Job] = {}
         self.uploads: dict[str, _Upload] = {}
         self.wraps, self.lists_faults, self.most_open = True, True, _MOST_OPEN
+        self.callback: Callback | None = None
+        for task in getattr(self, "calls", ()):
+            task.cancel()
+        self.calls: set[asyncio.Task[None]] = set()
 
     def jobs(self) -> list[dict[str, JsonValue]]:
         """Every generation with its state."""
@@ -148,7 +165,46 @@ class Leonardo(Vendor):
             self.generations[job.id] = job
         if not order.has("job_fails"):
             order.charge(wish.dollars, wish.count, job.id)
+        if self.callback is not None and not order.has("never_ends"):
+            # The call goes out whoever has left, so that it has no other owner than this set.
+            task = asyncio.get_running_loop().create_task(self._call(job, self.callback))
+            self.calls.add(task)
+            task.add_done_callback(self._called)
         return job
+
+    def _called(self, task: asyncio.Task[None]) -> None:
+        self.calls.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.world.mistaken(f"leonardo calling: {error!r}")
+
+    async def _call(self, job: _Job, callback: Callback) -> None:
+        """Tell the one address of the account, a few times; the vendor's keys are in what it tells."""
+        await asyncio.sleep(max(0.0, job.done_at - self.world.now()))
+        shown = await self._shown(job)
+        told = {name: shown[name] for name in ("id", "status", "prompt")} | {
+            "images": shown["generated_images"],
+            "seed": str(job.seed),
+            "apiDollarCost": str(job.wish.dollars),
+            "apiKey": {"key": self.key, "webhookCallbackApiKey": callback.secret},
+        }
+        body = {
+            "type": "image_generation.complete",
+            "object": "generation",
+            "timestamp": int(self.world.now() * 1000),
+            "api_version": "v1",
+            "data": {"object": told},
+        }
+        headers = {"authorization": f"Bearer {callback.secret}"}
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+            for _ in range(_CALLS):
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    said = await http.post(
+                        callback.address, json=body, headers=headers, allow_redirects=False
+                    )
+                    if said.ok:
+                        return
+                await self.world.sleep(1.0)
 
     def _source(self, id: str) -> bytes:  # noqa: A002 - the vendor's word
         upload = self.uploads.get(id)

@@ -21,7 +21,7 @@ from limner.core.request import MAX_COUNT, GenerateRequest
 from limner.store import rows, steps
 from limner.store import statements as sql
 from limner.store.rows import OpenAttempt, Ticket, Work
-from limner.store.schema import attempts, clock, jobs
+from limner.store.schema import UNDER_WAY, attempts, clock, jobs
 
 WRITTEN_OFF = "written_off"
 """The code of a job that ended because its lost order was given up."""
@@ -216,6 +216,13 @@ def hooked(connection: Connection, token: str) -> OpenAttempt | None:
     """The order that a vendor's call names, None when there is none."""
     row = connection.execute(HOOKED, {"token": token}).first()
     return None if row is None else rows.to_open_attempt(row)
+
+
+def unsettled(connection: Connection, account: str) -> list[OpenAttempt]:
+    """An account's orders that are under way or unknown."""
+    at = select(attempts).where(attempts.c.account == account)
+    found = [connection.execute(at.where(states)).all() for states in (UNDER_WAY, _LOST)]
+    return [rows.to_open_attempt(row) for some in found for row in some]
 
 
 def hint(connection: Connection, attempt: OpenAttempt, ticket: Ticket) -> None:

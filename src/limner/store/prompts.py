@@ -30,7 +30,7 @@ T = TypeVar("T")
 MAX_VERSIONS = 1_000
 MAX_TEMPLATES = 1_000
 MAX_EXPERIMENTS = 1_000
-_AGAIN = 5
+_AGAIN = 20
 """How often a write is made anew that met another process's row: each time somebody gets ahead."""
 _KINDS = {
     "style": prompt_verdicts.c.style,

@@ -301,6 +301,10 @@ class Store:
         """A lost order was certainly not charged. None when it is not unknown any more."""
         return await self._database.write(lambda connection: consent.clear(connection, attempt, why, at))
 
+    async def soon(self, job_id: str) -> None:
+        """A job that waits for its time waits no longer."""
+        await self._database.write(lambda connection: consent.soon(connection, job_id))
+
     async def hint(self, attempt: OpenAttempt, ticket: Ticket) -> None:
         """A vendor's call told the ticket of an order that has none."""
         await self._database.write(lambda connection: consent.hint(connection, attempt, ticket))
@@ -428,6 +432,10 @@ class Store:
     async def hooked(self, token: str) -> OpenAttempt | None:
         """The order that a vendor's call names, None when there is none."""
         return await self._database.read(lambda connection: consent.hooked(connection, token))
+
+    async def unsettled(self, account: str) -> list[OpenAttempt]:
+        """The account's orders that are under way or unknown."""
+        return await self._database.read(lambda connection: consent.unsettled(connection, account))
 
     async def ticket(self, attempt_id: str) -> Ticket | None:
         """What an order can be asked by now, None when by nothing."""
