@@ -297,16 +297,14 @@ class Limner:
     async def told(self, provider: str, headers: Mapping[str, str], body: bytes) -> None:
         """A vendor calls the one address it has of us about one of its orders: that is asked about now.
         Raises `NotFound` for a call without the secret of one of the provider's accounts."""
-        for one in self._now.accounts:
-            if one.provider.name != provider or not one.provider.standing_calls:
-                continue
-            lost = await heard_at(self._now.means, one.name, one.provider, headers, body)
-            if lost is not None:
-                for order in lost:
-                    self._now.tasks.create_task(look_up(self._now.means, order))
-                self._now.worker.wake()
-                return
-        raise NotFound("no order waits for this call")
+        here = [one for one in self._now.accounts if one.provider.name == provider]
+        calling = [one for one in here if one.provider.standing_calls]
+        heard_by = [await heard_at(self._now.means, one.name, one.provider, headers, body) for one in calling]
+        if all(lost is None for lost in heard_by):
+            raise NotFound("no order waits for this call")
+        for order in (order for lost in heard_by for order in lost or ()):
+            self._now.tasks.create_task(look_up(self._now.means, order))
+        self._now.worker.wake()
 
     # -- what there is -----------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from limner.config.settings import AccountSettings
 from limner.core.errors import Unavailable
 from limner.core.request import GenerateRequest
 from limner.providers.fal import Fal
+from limner.providers.fal_calls import Keys
 from limner.providers.leonardo import Leonardo
 from limner.providers.replicate import Replicate
 from limner.simulator import fal, leonardo, replicate
@@ -88,7 +89,7 @@ async def test_fals_call_is_heard_only_when_it_is_signed_and_later_while_its_key
         async with httpx.AsyncClient(base_url=url) as client:
             answers = []
             with monkeypatch.context() as away:
-                away.setattr(Fal, "_public_keys", _away)
+                away.setattr(Keys, "fit", _away)
                 answers.append(await client.post(f"/v1/hooks/fal/{token}", content=b"{}", headers=good))
             answers.append(await client.post(f"/v1/hooks/fal/{token}", content=b"{}"))
             answers.append(await client.post(f"/v1/hooks/fal/{token}", content=b"{}", headers=forged))
@@ -115,13 +116,14 @@ async def test_leonardo_calls_one_address_about_all_orders_and_its_keys_are_told
         sim.vendors["leonardo"].callback = leonardo.Callback(address, account["webhook_secret"])
         job = await service.draw(GenerateRequest(prompt="a red fox", provider="leonardo"))
         async with httpx.AsyncClient() as client:
-            forged = await client.post(address, json={}, headers={"authorization": "Bearer another"})
+            body = {"data": {"object": {"id": "g1", "apiKey": {"key": sim.key("leonardo")}}}}
+            forged = await client.post(address, json=body, headers={"authorization": "Bearer another"})
     assert (job.state, forged.status_code) == ("succeeded", 404)
     assert sim.key("leonardo") not in caplog.text
     assert "a-callback-secret" not in caplog.text
 
 
-async def _away(_self, _oldest_s):
+async def _away(_self, _headers, _body):
     raise Unavailable("the keys cannot be had")
 
 

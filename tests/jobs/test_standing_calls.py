@@ -81,16 +81,32 @@ async def test_a_call_that_is_not_the_vendors_gets_one_answer_whatever_is_wrong(
         await app.cancel(job.id)
 
 
-async def test_an_order_whose_answer_was_lost_is_looked_for_when_its_vendor_calls(home):
-    desk = Desk(submits=[TimedOut("no answer")], find={"id": "9"})
+async def test_calls_about_other_orders_cost_a_lost_one_no_try(home):
+    desk = Desk(submits=[TimedOut("no answer")])
     async with house(home, caller(desk)) as app:
         job = await app.generate(request(policy=Policy(deadline_s=60.0)))
-        await until(lambda: _put_back(app, job.id))
-        await app.told("easel", GOOD, b'"9"')
-        job = await app.wait(job.id)
-    assert (job.state, receipt(job)) == ("succeeded", [("easel", "settled", "list")])
-    assert (desk.polled, len(desk.bill)) == ([{"id": "9"}], 1)
+        await until(lambda: _put_back_for_its_time(app, job.id))
+        tries = (await app.read(job.id)).tries
+        for number in range(8):
+            await app.told("easel", GOOD, json.dumps(f"other-{number}").encode())
+        await app._now.store.renew(15.0, [])  # by then what was woken has been looked at
+        assert ((await app.read(job.id)).tries, len(desk.bill)) == (tries, 1)
+        desk.found = {"id": "9"}
+        await app.cancel(job.id)
 
 
-async def _put_back(app, job_id):
-    return "retrying" in [one.type for one in await app._now.store.events(job_id, 0)]
+async def _put_back_for_its_time(app, job_id):
+    return [one.type for one in await app._now.store.events(job_id, 0)].count("retrying") >= 2
+
+
+async def test_every_account_with_the_secret_is_looked_at(home):
+    desk = Desk(submits=[SLOW])
+    secret = AccountSettings(provider="easel", webhook_secret="s3")
+    two = {"easel": AccountSettings(webhook_secret="s3"), "another": secret}
+    async with limner(home, caller(desk), accounts=two) as app:
+        jobs = [await app.generate(request(seed=seed)) for seed in range(2)]
+        await until(lambda: rows(home, "SELECT count(*) FROM attempts WHERE state = 'accepted'") == [(2,)])
+        assert len(rows(home, "SELECT DISTINCT account FROM attempts")) == 2
+        await app.told("easel", GOOD, b'"7"')
+        ends = [(await app.wait(job.id)).state for job in jobs]
+    assert ends == ["succeeded", "succeeded"]

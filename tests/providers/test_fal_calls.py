@@ -67,7 +67,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("limner.providers.fal.monotonic", clock)
+    monkeypatch.setattr("limner.providers.fal_calls.monotonic", clock)
     return clock
 
 

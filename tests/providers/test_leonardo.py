@@ -430,6 +430,7 @@ def test_it_is_found_again_by_its_ticket_and_named_by_its_key():
         ({"authorization": "Bearer \udcff"}, "s3", False),
         ({}, "s3", False),
         ({"authorization": "Bearer None"}, None, False),
+        ({"authorization": "Bearer "}, "", False),
     ],
 )
 async def test_a_call_is_leonardos_when_it_has_the_secret_of_the_dashboard(headers, secret, good):

@@ -290,3 +290,14 @@ def test_postgres_gets_its_own_clock():
 
     text = str(select(jobs.c.id).where(jobs.c.not_before <= clock()).compile(dialect=postgresql.dialect()))
     assert "extract(epoch from clock_timestamp())" in text
+
+
+async def test_an_accounts_orders_that_are_under_way_or_unknown_are_told(store):
+    _, sent = await held(store)
+    work, lost = await held(store)
+    await store.give_up(lost, work.epoch, Failure(code="unknown", message="no answer"), "maybe")
+    work, refused = await held(store)
+    await store.give_up(refused, work.epoch, Failure(code="rejected", message="no"), "no")
+    await held(store, FREE)
+    assert {one.id for one in await store.unsettled(PAID.account)} == {sent.id, lost.id}
+    assert await store.unsettled("nobody") == []

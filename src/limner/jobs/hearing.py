@@ -42,11 +42,11 @@ async def heard(
 async def heard_at(
     means: Means, account: str, provider: Provider, headers: Mapping[str, str], body: bytes
 ) -> list[OpenAttempt] | None:
-    """A vendor calls an account's one address about one of its orders. Wake whoever waits for it; those that
-    were given up and may be meant are to be looked up. None when the call is not the vendor's.
+    """A vendor calls an account's one address about one of its orders. Wake whoever waits for the one with
+    that ticket; what was given up is to be looked up. None when the call is not the vendor's.
 
-    Where no order has the ticket it tells, the answers of all without one are looked for: whose it is, their
-    prompts and seeds decide.
+    An order whose answer was lost has no ticket, and is not looked for sooner: such calls come about every
+    order of the account, ours or not, and each look in vain would cost the lost one a try.
     """
     secret = means.hooks.secret(account)
     if secret is None or not await provider.verify(headers, body, secret, time.time()):
@@ -56,10 +56,7 @@ async def heard_at(
         return []
     there = await means.store.unsettled(account)
     meant = [one for one in there if one.ticket is not None and one.ticket.get("id") == ticket["id"]]
-    meant = meant or [one for one in there if one.ticket is None]
     for one in meant:
-        if one.ticket is None:
-            await means.store.soon(one.job_id)
         means.hooks.called(one.id)
     return [one for one in meant if one.state == "unknown"]
 

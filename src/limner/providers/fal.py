@@ -1,20 +1,18 @@
 """fal: a queue of models by path; a ticket of three addresses, then the result; no list of orders."""
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil
-from time import monotonic
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, JsonValue
 
-from limner.core.errors import Lost, Malformed, ProviderError, Refused, Rejected, Unavailable
+from limner.core.errors import Lost, Malformed, ProviderError, Refused, Rejected
 from limner.core.shapes import nearest_ratio
 from limner.providers.answers import SHOWN, readable
 from limner.providers.base import Call, Done, Health, Outcome, Pending, Provider, Recovery, Ticket, Usage
-from limner.providers.fal_calls import KeySet, fresh, signed
+from limner.providers.fal_calls import Keys, fresh, ticket_of
 from limner.providers.orders import Fields, data_url, given
 from limner.wire import Wire, by_status
 
@@ -22,9 +20,6 @@ _ASK_S = 0.5
 _MEGAPIXEL = 1024 * 1024
 _RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
 _NOBODY = "fal-ai/flux/requests/00000000-0000-4000-8000-000000000000/status"
-_KEYS = ".well-known/jwks.json"
-_FALS_KEYS = f"https://rest.fal.ai/{_KEYS}"
-_KEYS_KEPT_S, _KEYS_AGAIN_S = 86_400.0, 60.0
 
 
 class _Dialect(BaseModel, frozen=True, extra="forbid"):
@@ -44,10 +39,6 @@ class _Status(BaseModel):
     status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     error: JsonValue = None
     error_type: str | None = None
-
-
-class _Call(BaseModel):
-    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class _Image(BaseModel):
@@ -86,9 +77,7 @@ class Fal(Provider):
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)
-        self._keys: tuple[bytes, ...] = ()
-        self._keys_at = 0.0
-        self._asking = asyncio.Lock()
+        self._keys = Keys(wire)
 
     @staticmethod
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
@@ -133,32 +122,11 @@ class Fal(Provider):
     @staticmethod
     def told(model: str, body: bytes) -> Ticket | None:
         """A call names the order, which the queue keeps under the first two parts of the model's path."""
-        call = readable(body, _Call)
-        if call is None:
-            return None
-        address = f"{'/'.join(model.split('/')[:2])}/requests/{call.request_id}"
-        return {"status": f"{address}/status", "result": address, "cancel": f"{address}/cancel"}
+        return ticket_of(model, body)
 
     async def verify(self, headers: Mapping[str, str], body: bytes, secret: str | None, now: float) -> bool:
-        """Signed by one of the vendor's keys and at most 5 minutes off? There is no secret: the keys are
-        public, kept for a day, and asked for again when none fits, as the vendor may have new ones."""
-        if not fresh(headers, now):
-            return False
-        if signed(headers, body, await self._public_keys(_KEYS_KEPT_S)):
-            return True
-        return signed(headers, body, await self._public_keys(_KEYS_AGAIN_S))
-
-    async def _public_keys(self, oldest_s: float) -> tuple[bytes, ...]:
-        """The vendor's keys, asked for when ours are older. Raises `ProviderError`."""
-        async with self._asking:  # calls that come at once ask once
-            if not self._keys or monotonic() - self._keys_at > oldest_s:
-                address = _FALS_KEYS if _is_fal(self.wire.host) else _KEYS
-                try:
-                    self._keys = (await self.wire.get(address, into=KeySet)).usable()
-                except Rejected as error:  # the caller, who is told of it, is not at fault
-                    raise Unavailable(f"the keys cannot be had: {error}") from error
-                self._keys_at = monotonic()
-            return self._keys
+        """Signed by one of the vendor's keys and at most 5 minutes off? Its keys are public: no secret."""
+        return fresh(headers, now) and await self._keys.fit(headers, body)
 
     async def cancel(self, ticket: Ticket) -> None:
         """Ask to stop; what already runs may finish and be billed."""
@@ -170,11 +138,6 @@ class Fal(Provider):
         with suppress(Lost):
             await self.wire.send("GET", _NOBODY)
         return Health(ok=True)
-
-
-def _is_fal(host: str) -> bool:
-    """Whether it is the vendor itself, not a stand-in or somebody's proxy."""
-    return host == "fal.run" or host.endswith(".fal.run")
 
 
 def _body(call: Call) -> Fields:

@@ -1,13 +1,22 @@
 """fal's calls: the keys it signs them with, and whether a call is signed by one of them."""
 
+import asyncio
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from time import monotonic
+from typing import Annotated
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
-from limner.core.errors import Malformed
+from limner.core.errors import Malformed, Rejected, Unavailable
+from limner.providers.answers import readable
+from limner.providers.base import Ticket
+from limner.wire import Wire
 
+_KEYS = ".well-known/jwks.json"
+_FALS_KEYS = f"https://rest.fal.ai/{_KEYS}"
+_KEPT_S, _AGAIN_S = 86_400.0, 60.0
 _FARTHEST_S = 300.0
 _SIGNED = ("x-fal-webhook-request-id", "x-fal-webhook-user-id", "x-fal-webhook-timestamp")
 _SIGNATURE = "x-fal-webhook-signature"
@@ -31,6 +40,52 @@ class KeySet(BaseModel):
         if not found:
             raise Malformed("the key set has no Ed25519 key")
         return found
+
+
+class _Call(BaseModel):
+    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+
+
+class Keys:
+    """The vendor's public keys: kept for a day, and asked for again when none fits: it may have new ones."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._keys: tuple[bytes, ...] = ()
+        self._asked_at = 0.0
+        self._asking = asyncio.Lock()
+
+    async def fit(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Has one of them signed the call? Raises `ProviderError` when they cannot be had."""
+        if signed(headers, body, await self._had(_KEPT_S)):
+            return True
+        return signed(headers, body, await self._had(_AGAIN_S))
+
+    async def _had(self, oldest_s: float) -> tuple[bytes, ...]:
+        """Asked for when ours are older."""
+        async with self._asking:  # calls that come at once ask once
+            if not self._keys or monotonic() - self._asked_at > oldest_s:
+                address = _FALS_KEYS if _is_fal(self._wire.host) else _KEYS
+                try:
+                    self._keys = (await self._wire.get(address, into=KeySet)).usable()
+                except Rejected as error:  # the caller, who is told of it, is not at fault
+                    raise Unavailable(f"the keys cannot be had: {error}") from error
+                self._asked_at = monotonic()
+            return self._keys
+
+
+def ticket_of(model: str, body: bytes) -> Ticket | None:
+    """The order that a call names: the queue keeps it under the first two parts of the model's path."""
+    call = readable(body, _Call)
+    if call is None:
+        return None
+    address = f"{'/'.join(model.split('/')[:2])}/requests/{call.request_id}"
+    return {"status": f"{address}/status", "result": address, "cancel": f"{address}/cancel"}
+
+
+def _is_fal(host: str) -> bool:
+    """Whether it is the vendor itself, not a stand-in or somebody's proxy."""
+    return host == "fal.run" or host.endswith(".fal.run")
 
 
 def fresh(headers: Mapping[str, str], now: float) -> bool:

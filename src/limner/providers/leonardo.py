@@ -3,17 +3,17 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hmac import compare_digest
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, Json, JsonValue
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, JsonValue
 
 from limner.core.errors import Lost, ProviderError, Refused, Rejected, Unauthorized
-from limner.core.shapes import extension, media_type
-from limner.providers.answers import SHOWN, readable
+from limner.providers.answers import SHOWN
 from limner.providers.base import Call, Done, Outcome, Pending, Provider, Recovery, Ticket, the_one
-from limner.providers.orders import Fields, file, given
-from limner.wire import Part, by_status
+from limner.providers.leonardo_calls import proven, ticket_of
+from limner.providers.leonardo_uploads import uploaded
+from limner.providers.orders import Fields, given
+from limner.wire import by_status
 
 _PAGE = 20
 _LISTED = 100
@@ -89,20 +89,6 @@ class _Me(BaseModel):
     id: str = Field(validation_alias=AliasPath("user_details", 0, "user", "id"))
 
 
-class _Store(BaseModel):
-    id: str = Field(validation_alias=AliasPath("uploadInitImage", "id"))
-    url: str = Field(validation_alias=AliasPath("uploadInitImage", "url"))
-    fields: Json[dict[str, str]] = Field(validation_alias=AliasPath("uploadInitImage", "fields"))
-
-
-class _Call(BaseModel):
-    """Of what it tells when it calls: not the keys that it sends along."""
-
-    id: Annotated[
-        str, Field(validation_alias=AliasPath("data", "object", "id"), pattern=r"^[A-Za-z0-9-]{1,64}$")
-    ]
-
-
 class Leonardo(Provider):
     """Leonardo's production API. A lost order is looked up among the user's latest generations."""
 
@@ -131,8 +117,8 @@ class Leonardo(Provider):
     async def submit(self, call: Call) -> Outcome:
         """Upload the inputs, then order; everything that costs is said, as the vendor's defaults are dear."""
         dialect = _Dialect.model_validate(call.dialect)
-        uploaded = [await self._upload(picture) for picture in call.inputs]
-        order = _body(call, dialect, uploaded)
+        ids = [await uploaded(self.wire, picture) for picture in call.inputs]
+        order = _body(call, dialect, ids)
         job = await self.wire.post(f"{dialect.api}/generations", into=_Created, json=order)
         return Pending({"id": job.id, "cost_usd": str(job.cost) if job.unit == "DOLLARS" else None})
 
@@ -168,21 +154,11 @@ class Leonardo(Provider):
     @staticmethod
     def told(model: str, body: bytes) -> Ticket | None:
         """A call names the generation."""
-        call = readable(body, _Call)
-        return None if call is None else {"id": call.id, "cost_usd": None}
+        return ticket_of(body)
 
     async def verify(self, headers: Mapping[str, str], body: bytes, secret: str | None, now: float) -> bool:
         """With the secret that its dashboard was given? It signs nothing."""
-        given = headers.get("authorization", "").encode("utf-8", "replace")
-        return secret is not None and compare_digest(given, f"Bearer {secret}".encode())
-
-    async def _upload(self, picture: bytes) -> str:
-        """The id of a picture put where the vendor says: a store that refuses our key."""
-        kind = extension(media_type(picture))
-        store = await self.wire.ask("v1/init-image", into=_Store, json={"extension": kind})
-        fields = [Part(name, value) for name, value in store.fields.items()]
-        await self.wire.upload(store.url, [*fields, file("file", picture)])
-        return store.id
+        return proven(headers, secret)
 
 
 def _done(found: _Generation, ticket: Ticket) -> Done:

@@ -301,10 +301,6 @@ class Store:
         """A lost order was certainly not charged. None when it is not unknown any more."""
         return await self._database.write(lambda connection: consent.clear(connection, attempt, why, at))
 
-    async def soon(self, job_id: str) -> None:
-        """A job that waits for its time waits no longer."""
-        await self._database.write(lambda connection: consent.soon(connection, job_id))
-
     async def hint(self, attempt: OpenAttempt, ticket: Ticket) -> None:
         """A vendor's call told the ticket of an order that has none."""
         await self._database.write(lambda connection: consent.hint(connection, attempt, ticket))
