@@ -5,10 +5,10 @@
 
 The vendor (`benchmarks.upstream`) speaks OpenAI's API and sends a picture of its own at once, so that what is
 measured is the server: the door, validation, the plan, three commits of which two are waited for on disk, the
-call, the picture's file, the answer. With `--peer` LiteLLM's proxy, which keeps no journal and no picture, does the
-same in the same run; it is installed below `build/peer` the first time. With `--gzip` the client says that it
-takes packed answers, as OpenAI's SDK does: the peer packs then, Limner does not. CPU is the server process's
-own, from the kernel, divided by the requests it answered.
+call, the picture's file, the answer. With `--peer` LiteLLM's proxy, which keeps no journal and no picture,
+does the same in the same run; it is installed below `build/peer` the first time. With `--gzip` the client
+says that it takes packed answers, as OpenAI's SDK does: the peer packs then, Limner does not. CPU is the
+server process's own, from the kernel, divided by the requests it answered.
 """
 
 import argparse
